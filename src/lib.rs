@@ -1,0 +1,2 @@
+//! PgQ.
+::pgrx::pg_module_magic!(name = c"pgq", version = c"4.0.0");
