@@ -1,1 +1,30 @@
-//! The rules of PgQ.
+//! The rules of PgQ as plain values: no database, no I/O, no unsafe.
+//!
+//! An event goes this way:
+//!
+//! ```text
+//!  capture ────► queue ─────────► tick ──────────► batch ────────────► consume
+//!  a row in a    event tables,    a snapshot is    the events between  the position
+//!  transaction   written in turn  stored           two snapshots       moves to the end tick
+//!                [rotation]       [tick]           [batch] [snapshot]  [window]
+//! ```
+//!
+//! Everything that can be decided without asking a server is decided here: [`tick`] says whether a tick is due, [`window`] up
+//! to which tick a consumer's next batch goes, [`batch`] which transactions are in it and which tables hold them, and
+//! [`rotation`] when the next table may be emptied. Below them are [`txid`] and [`snapshot`]. Who calls has fetched what
+//! the rule asks for, and stores what it answers.
+
+pub mod batch;
+pub mod ids;
+pub mod micros;
+pub mod rotation;
+pub mod snapshot;
+pub mod tick;
+pub mod txid;
+pub mod window;
+
+pub use batch::BatchBounds;
+pub use ids::{BatchId, QueueId, SubscriptionId, TickId};
+pub use micros::Micros;
+pub use snapshot::Snapshot;
+pub use txid::Txid;
