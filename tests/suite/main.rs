@@ -1,1 +1,9 @@
-//! The client suite.
+//! The client suite: one binary, one module a topic.
+//!
+//! `PGQ_SERVER` names the bin folder of a PostgreSQL with our extension, `PGQ_PEER` one with the original's; without
+//! the latter the comparisons are skipped, saying so.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+mod kit;
+mod peer_defects;
