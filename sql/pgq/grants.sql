@@ -1,0 +1,1 @@
+-- Who may do what. Whatever is not listed here is for the owner alone.

@@ -1,0 +1,70 @@
+//! Many events at once.
+
+use super::insert_event::queue_name;
+use super::writer::{Table, with_writer};
+use crate::error::{Error, Result};
+use crate::pg::array::{BigArray, TextArray};
+use crate::pg::call::Call;
+use crate::pg::event_table::{EventRow, column};
+use crate::pg::value::{Timestamp, Value};
+use crate::pg::{sequence, sql_insert, xact};
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Datum;
+
+/// `insert_events(queue_name, ev_type[], ev_data[] [, ev_extra1[], ev_extra2[], ev_extra3[], ev_extra4[]])`:
+/// one event for each position of the arrays, which are of one length; an array that is NULL means NULL in each
+/// event. Returns the event ids, in that order.
+pub fn insert_events(call: &Call) -> Result<Value> {
+    let queue = queue_name(call.text(0))?;
+    let columns: Vec<Option<TextArray>> = (1..call.count()).map(|number| call.text_array(number)).collect();
+    let count = common_length(&columns)?;
+    let mut ids = BigArray::with_capacity(count);
+    if count == 0 {
+        return Ok(ids.into());
+    }
+    let written = with_writer(queue, c"pgq.insert_events()", |writer| {
+        writer.admit(count as i64)?;
+        let time = Timestamp::now();
+        let txid = xact::assign_txid().to_i64();
+        let mut fill = |position: usize, row: &mut EventRow| {
+            let id = sequence::next(writer.sequence);
+            ids.push(id);
+            row.set(column::ID, Some(Datum::from(id)));
+            row.set(column::TIME, Some(Datum::from(time.0)));
+            row.set(column::TXID, Some(Datum::from(txid)));
+            for (number, column) in columns.iter().enumerate() {
+                row.set(column::TYPE + number, column.as_ref().and_then(|array| array.get(position)));
+            }
+        };
+        match &writer.table {
+            Table::Direct(table) => table.insert_many(count, fill).map(|()| None),
+            Table::Altered(_) => {
+                let mut rows: Vec<EventRow> = (0..count).map(|_| EventRow::default()).collect();
+                rows.iter_mut().enumerate().for_each(|(position, row)| fill(position, row));
+                Ok(Some((writer.table_name.clone(), rows)))
+            }
+        }
+    })?;
+    if let Some((table, rows)) = written {
+        rows.iter().for_each(|row| sql_insert::insert(&table, row, true));
+    }
+    Ok(ids.into())
+}
+
+fn common_length(columns: &[Option<TextArray>]) -> Result<usize> {
+    const NAMES: [&str; 6] = ["ev_type", "ev_data", "ev_extra1", "ev_extra2", "ev_extra3", "ev_extra4"];
+    let mut lengths =
+        columns.iter().zip(NAMES).filter_map(|(array, name)| Some((array.as_ref()?.len(), name)));
+    let Some((expected, first)) = lengths.next() else {
+        return Ok(0);
+    };
+    match lengths.find(|(length, _)| *length != expected) {
+        None => Ok(expected),
+        Some((length, name)) => Err(Error::new(
+            PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR,
+            "arrays of events must be of one length",
+        )
+        .detail(format!("{first} has {expected} elements, {name} has {length}."))
+        .hint("Give one element for each event, or NULL for the whole array.")),
+    }
+}

@@ -1,0 +1,8 @@
+//! Capture: a producer's transaction appends rows to the queue's current event table.
+
+mod bulk;
+mod insert_event;
+mod writer;
+
+pub use bulk::insert_events;
+pub use insert_event::{current_event_table, insert_event, insert_event_raw};

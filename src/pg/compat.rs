@@ -1,0 +1,71 @@
+//! What differs between the server's majors, under one name each.
+#![allow(unsafe_code)]
+
+use pgrx::pg_sys;
+
+/// The attribute at a position (from 0) of a descriptor.
+///
+/// # Safety
+/// The descriptor is live and has more attributes than that.
+#[cfg(feature = "pg18")]
+pub unsafe fn attribute(
+    descriptor: pg_sys::TupleDesc,
+    position: usize,
+) -> *mut pg_sys::FormData_pg_attribute {
+    // SAFETY: passed on to the caller.
+    unsafe { pg_sys::TupleDescAttr(descriptor, position as i32) }
+}
+
+/// The attribute at a position (from 0) of a descriptor.
+///
+/// # Safety
+/// The descriptor is live and has more attributes than that.
+#[cfg(not(feature = "pg18"))]
+pub unsafe fn attribute(
+    descriptor: pg_sys::TupleDesc,
+    position: usize,
+) -> *mut pg_sys::FormData_pg_attribute {
+    // SAFETY: passed on to the caller.
+    unsafe { (*descriptor).attrs.as_mut_ptr().add(position) }
+}
+
+/// Whether some column has a generated value that the table does not store.
+///
+/// # Safety
+/// The pointer is that of a live descriptor's constraints.
+#[cfg(feature = "pg18")]
+pub unsafe fn has_virtual_columns(constraints: *mut pg_sys::TupleConstr) -> bool {
+    // SAFETY: passed on to the caller.
+    unsafe { (*constraints).has_generated_virtual }
+}
+
+/// Whether some column has a generated value that the table does not store.
+///
+/// # Safety
+/// The pointer is that of a live descriptor's constraints.
+#[cfg(not(feature = "pg18"))]
+pub unsafe fn has_virtual_columns(_: *mut pg_sys::TupleConstr) -> bool {
+    false
+}
+
+/// Starts an index scan without ordering operators.
+///
+/// # Safety
+/// Both relations are open, and the snapshot stays registered until the scan ends.
+pub unsafe fn begin_index_scan(
+    heap: pg_sys::Relation,
+    index: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    keys: i32,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: passed on to the caller.
+    #[cfg(feature = "pg18")]
+    unsafe {
+        pg_sys::index_beginscan(heap, index, snapshot, std::ptr::null_mut(), keys, 0)
+    }
+    // SAFETY: passed on to the caller.
+    #[cfg(not(feature = "pg18"))]
+    unsafe {
+        pg_sys::index_beginscan(heap, index, snapshot, keys, 0)
+    }
+}

@@ -1,0 +1,39 @@
+//! Server functions called without pgrx's guard, for the hot path.
+//!
+//! An error raised in one of them jumps straight to the server's handler. That skips Rust frames without running
+//! destructors, so a caller must not hold anything that needs one. Signatures are the same in 15 to 18.
+#![allow(unsafe_code)]
+
+use pgrx::pg_sys;
+
+unsafe extern "C-unwind" {
+    /// `nextval()` by OID; `check_permissions` false leaves the sequence's own ACL out of it.
+    pub fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
+    pub fn RelationIdGetRelation(relationId: pg_sys::Oid) -> pg_sys::Relation;
+    pub fn RelationClose(relation: pg_sys::Relation);
+    pub fn GetCurrentCommandId(used: bool) -> pg_sys::CommandId;
+    pub fn GetCurrentTransactionStartTimestamp() -> pg_sys::TimestampTz;
+    pub fn heap_form_tuple(
+        tupleDescriptor: pg_sys::TupleDesc,
+        values: *mut pg_sys::Datum,
+        isnull: *mut bool,
+    ) -> pg_sys::HeapTuple;
+    pub fn heap_freetuple(htup: pg_sys::HeapTuple);
+    pub fn heap_insert(
+        relation: pg_sys::Relation,
+        tup: pg_sys::HeapTuple,
+        cid: pg_sys::CommandId,
+        options: std::ffi::c_int,
+        bistate: *mut pg_sys::BulkInsertStateData,
+    );
+    pub fn index_insert(
+        indexRelation: pg_sys::Relation,
+        values: *mut pg_sys::Datum,
+        isnull: *mut bool,
+        heap_t_ctid: pg_sys::ItemPointer,
+        heapRelation: pg_sys::Relation,
+        checkUnique: pg_sys::IndexUniqueCheck::Type,
+        indexUnchanged: bool,
+        indexInfo: *mut pg_sys::IndexInfo,
+    ) -> bool;
+}

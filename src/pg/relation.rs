@@ -1,0 +1,21 @@
+//! Tables and sequences by name.
+#![allow(unsafe_code)]
+
+use super::text::Text;
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// The table, index or sequence of this `schema.name`, split at the first dot; nothing is locked.
+pub fn find(name: Text) -> Option<pg_sys::Oid> {
+    let (schema, relation) = name.split_qualified();
+    let (schema, relation) = (CString::new(schema.0).ok()?, CString::new(relation.0).ok()?);
+    // SAFETY: both names are NUL-terminated; a missing schema is reported as the invalid OID.
+    let oid = unsafe {
+        let namespace = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+        match namespace {
+            pg_sys::InvalidOid => pg_sys::InvalidOid,
+            namespace => pg_sys::get_relname_relid(relation.as_ptr(), namespace),
+        }
+    };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}

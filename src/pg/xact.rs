@@ -1,0 +1,90 @@
+//! The transaction around the call.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result};
+use pgq_core::Txid;
+use pgrx::pg_sys;
+use pgrx::pg_sys::errcodes::PgSqlErrorCode;
+use pgrx::pg_sys::panic::CaughtError;
+use std::panic::AssertUnwindSafe;
+
+/// The top-level transaction id, assigned now if the transaction has none yet.
+pub fn assign_txid() -> Txid {
+    // SAFETY: every SQL function runs in a transaction; the server refuses by itself where ids cannot be had.
+    Txid::new(unsafe { pg_sys::GetTopFullTransactionId() }.value)
+}
+
+/// The lowest transaction id that is not assigned yet. Assigns nothing.
+pub fn next_txid() -> Txid {
+    // SAFETY: reads shared memory under the server's own lock.
+    Txid::new(unsafe { pg_sys::ReadNextFullTransactionId() }.value)
+}
+
+/// Makes this transaction's commit wait for the disk, whatever `synchronous_commit` says. For what other systems
+/// will remember: an id that a consumer has seen must never come back with other contents after a crash.
+pub fn force_sync_commit() {
+    // SAFETY: sets a flag that the server clears at the end of the transaction.
+    unsafe { pg_sys::ForceSyncCommit() };
+}
+
+/// Refuses, in the server's own words, what cannot be done in a read-only transaction, on a standby or in a
+/// parallel worker.
+pub fn require_writable(function: &std::ffi::CStr) {
+    // SAFETY: the name is NUL-terminated; the functions raise an error or do nothing.
+    unsafe {
+        pg_sys::PreventCommandIfReadOnly(function.as_ptr());
+        pg_sys::PreventCommandDuringRecovery(function.as_ptr());
+        pg_sys::PreventCommandIfParallelMode(function.as_ptr());
+    }
+}
+
+/// Does work that may fail without spoiling the transaction: all of it, or nothing.
+///
+/// A cancel or a termination is not a failure of the work, and goes on to end the transaction.
+pub fn isolated<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: the subtransaction is ended in each of its ways out, after which context and owner are those from
+    // before, as internal subtransactions require.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let mut work = Some(work);
+        let outcome = pgrx::PgTryBuilder::new(AssertUnwindSafe(|| {
+            let work = work.take().expect("executed once");
+            work()
+        }))
+        .catch_others(|caught| Err(from_caught(caught)))
+        .execute();
+        match outcome {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        match outcome {
+            Err(error) if is_shutdown(error.state) => error.raise(),
+            outcome => outcome,
+        }
+    }
+}
+
+fn is_shutdown(state: PgSqlErrorCode) -> bool {
+    matches!(
+        state,
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+            | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+            | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+    )
+}
+
+fn from_caught(caught: CaughtError) -> Error {
+    let report = match &caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
+        CaughtError::RustPanic { ereport, .. } => ereport,
+    };
+    let mut error = Error::new(report.sql_error_code(), report.message().to_owned());
+    error.detail = report.detail().map(str::to_owned);
+    error.hint = report.hint().map(str::to_owned);
+    error
+}
