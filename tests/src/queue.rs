@@ -19,17 +19,18 @@ pub fn insert(client: &mut Client, queue: &str, kind: &str, data: &str) -> Resul
 /// `force_tick` raises the event count so that the next look at the queue finds a tick due. Another ticker
 /// may be the one who looks, so the loop ends at any tick newer than the newest before.
 pub fn tick_now(client: &mut Client, queue: &str) -> Result<i64, Error> {
-    let before: i64 = client.query_one("select pgq.force_tick($1)", &[&queue])?.get(0);
+    // A queue may have no tick at all: the original's rotation deletes them when nobody is registered.
+    let before: Option<i64> = client.query_one("select pgq.force_tick($1)", &[&queue])?.get(0);
     loop {
         client.execute("select pgq.ticker($1)", &[&queue])?;
-        let newest: i64 = client
+        let newest: Option<i64> = client
             .query_one(
-                "select t.tick_id from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
-                  where q.queue_name = $1 order by t.tick_id desc limit 1",
+                "select max(t.tick_id) from pgq.tick t join pgq.queue q on q.queue_id = t.tick_queue
+                  where q.queue_name = $1",
                 &[&queue],
             )?
             .get(0);
-        if newest > before {
+        if let Some(newest) = newest.filter(|_| newest > before) {
             return Ok(newest);
         }
         std::thread::sleep(Duration::from_millis(1));
