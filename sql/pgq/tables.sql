@@ -134,8 +134,13 @@ CREATE INDEX rq_retry_idx ON pgq.retry_queue (ev_retry_after);
 COMMENT ON TABLE pgq.retry_queue IS 'Events that a consumer wants again, and when.';
 
 -- What pg_dump takes along. The serial sequences too: without them a restored database would hand out old ids.
-SELECT pg_catalog.pg_extension_config_dump(name, '')
-  FROM pg_catalog.unnest(ARRAY[
-    'pgq.queue', 'pgq.consumer', 'pgq.tick', 'pgq.subscription', 'pgq.event_template', 'pgq.retry_queue',
-    'pgq.batch_id_seq', 'pgq.queue_queue_id_seq', 'pgq.consumer_co_id_seq', 'pgq.subscription_sub_id_seq'
-  ]::pg_catalog.regclass[]) AS config (name);
+SELECT pg_catalog.pg_extension_config_dump('pgq.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.consumer', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.tick', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.subscription', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.event_template', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.retry_queue', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.batch_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.queue_queue_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.consumer_co_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pgq.subscription_sub_id_seq', '');
