@@ -7,6 +7,7 @@
 //! A module a stage of the event's way; `pg` is the one fence around the server's C code, `entry` lists the
 //! symbols that SQL calls. Rules that need no server are in `pgq_core`.
 
+mod batch;
 mod capture;
 mod entry;
 mod error;

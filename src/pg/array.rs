@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::call::Call;
+use super::text::Text;
 use super::value::Value;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
@@ -29,6 +30,15 @@ impl TextArray {
 }
 
 impl Call {
+    /// The elements of a `text[]` argument that are not NULL; none when the whole array is.
+    pub fn texts(&self, index: usize) -> Vec<Text<'_>> {
+        let array = self.text_array(index);
+        let elements =
+            array.iter().flat_map(|array| (0..array.len()).filter_map(|position| array.get(position)));
+        // SAFETY: elements of a text[] are texts, and live as long as the call.
+        elements.map(|element| unsafe { Text::from_datum(element) }).collect()
+    }
+
     /// A `text[]` argument; `None` when the whole array is NULL.
     pub fn text_array(&self, index: usize) -> Option<TextArray> {
         let datum = self.datum(index)?;

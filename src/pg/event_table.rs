@@ -273,32 +273,43 @@ fn gone() -> Error {
         .detail("It was there at the first event of this transaction.")
 }
 
-unsafe fn is_ours(relation: pg_sys::Relation) -> bool {
+/// Whether a table has exactly our columns, in plain heap storage that anybody may read who may read the table.
+///
+/// # Safety
+/// The relation is open.
+pub(super) unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
     // SAFETY: an open relation has a class tuple, and its descriptor as many attributes as it says.
     unsafe {
         let class = &*(*relation).rd_rel;
         let descriptor = (*relation).rd_att;
-        let constraints = (*descriptor).constr;
-        let has_constraints = !constraints.is_null()
-            && ((*constraints).num_check > 0
-                || (*constraints).has_generated_stored
-                || has_virtual_columns(constraints));
         class.relkind == pg_sys::RELKIND_RELATION as std::ffi::c_char
             && class.relam == pg_sys::Oid::from(pg_sys::HEAP_TABLE_AM_OID)
             && !class.relrowsecurity
             && !class.relhasrules
-            && !class.relispartition
-            && (*relation).trigdesc.is_null()
-            && !has_constraints
             && (*descriptor).natts as usize == COLUMNS
             && (0..COLUMNS).all(|position| {
-                let attribute = attribute(descriptor, position);
-                !(*attribute).attisdropped && (*attribute).atttypid == COLUMN_TYPES[position]
+                let column = &*attribute(descriptor, position);
+                let is_required = position <= column::TXID;
+                !column.attisdropped
+                    && column.atttypid == COLUMN_TYPES[position]
+                    && column.attnotnull == is_required
             })
-            && [column::ID, column::TIME, column::TXID]
-                .iter()
-                .all(|position| (*attribute(descriptor, *position)).attnotnull)
-            && (column::OWNER..COLUMNS).all(|position| !(*attribute(descriptor, position)).attnotnull)
+    }
+}
+
+/// Whether nothing hangs on an insert but the columns and the indexes.
+unsafe fn is_ours(relation: pg_sys::Relation) -> bool {
+    // SAFETY: as `has_our_columns`.
+    unsafe {
+        let constraints = (*(*relation).rd_att).constr;
+        let has_constraints = !constraints.is_null()
+            && ((*constraints).num_check > 0
+                || (*constraints).has_generated_stored
+                || has_virtual_columns(constraints));
+        has_our_columns(relation)
+            && !(*(*relation).rd_rel).relispartition
+            && (*relation).trigdesc.is_null()
+            && !has_constraints
     }
 }
 

@@ -17,6 +17,7 @@ pub mod privilege;
 pub mod queue_row;
 mod raw;
 pub mod relation;
+pub mod scan;
 pub mod sequence;
 pub mod session;
 pub mod spi;

@@ -7,9 +7,10 @@
 
 use super::call::to_arrays;
 use super::text::Text;
+use super::tuplestore::RowSink;
 use super::value::{Interval, Timestamp, Type, Value};
 use pgrx::pg_sys;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A statement of ours: prepared at its first use in a session, and kept.
@@ -81,34 +82,66 @@ pub fn run_in(view: View, sql: &[u8], arguments: &[(Type, Value)]) -> Rows {
     connected(|| execute(prepare(sql, &types), &values, view, Effect::Changes))
 }
 
-/// Opens a cursor that outlives this function, for the rest of the transaction.
-pub fn open_cursor(name: Text, sql: &[u8]) {
+/// Opens a cursor that outlives this function, for the rest of the transaction. Without a name the server makes
+/// one up. Returns the name.
+pub fn open_cursor(name: Option<Text>, sql: &[u8]) -> Vec<u8> {
     let sql = to_cstring(sql);
-    let name = to_cstring(name.0);
+    let name = name.map(|name| to_cstring(name.0));
     connected(|| {
-        // SAFETY: connected to SPI; both strings are NUL-terminated and copied by the server; no parameters.
+        // SAFETY: connected to SPI; the strings are NUL-terminated and copied by the server; no parameters.
         unsafe {
             let options = pg_sys::CURSOR_OPT_NO_SCROLL as i32;
             let plan = pg_sys::SPI_prepare_cursor(sql.as_ptr(), 0, std::ptr::null_mut(), options);
             assert!(!plan.is_null(), "SPI_prepare_cursor failed");
             let no_values = std::ptr::null_mut();
-            pg_sys::SPI_cursor_open(name.as_ptr(), plan, no_values, std::ptr::null(), false);
+            let name = name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr());
+            let portal = pg_sys::SPI_cursor_open(name, plan, no_values, std::ptr::null(), false);
+            CStr::from_ptr((*portal).name).to_bytes().to_vec()
+        }
+    })
+}
+
+/// Closes a cursor before the transaction does.
+pub fn close_cursor(name: Text) {
+    let name = to_cstring(name.0);
+    connected(|| {
+        // SAFETY: connected to SPI; the portal is looked up, so it is live if it is found.
+        unsafe {
+            let portal = pg_sys::SPI_cursor_find(name.as_ptr());
+            if !portal.is_null() {
+                pg_sys::SPI_cursor_close(portal);
+            }
         }
     });
 }
 
-/// Fetches up to `count` rows from a cursor; fewer mean that it is exhausted.
-pub fn fetch(name: Text, count: i64) -> Rows {
+/// Moves up to `count` rows from a cursor into a sink whose columns are the cursor's. Fewer: it is exhausted.
+pub fn fetch(name: Text, count: u64, sink: &mut RowSink) {
+    /// Rows in memory at once.
+    const CHUNK: u64 = 1000;
     let name = to_cstring(name.0);
-    connected(|| {
-        // SAFETY: connected to SPI; the portal is looked up again on each call, so it is live.
-        unsafe {
-            let portal = pg_sys::SPI_cursor_find(name.as_ptr());
-            assert!(!portal.is_null(), "the cursor has just been opened");
-            pg_sys::SPI_cursor_fetch(portal, true, count as _);
-            take_result()
+    let mut left = count;
+    while left > 0 {
+        let wanted = left.min(CHUNK);
+        let got = connected(|| {
+            // SAFETY: connected to SPI; the portal is looked up again in each round, so it is live; the sink copies
+            // the rows, which SPI frees when it is finished with.
+            unsafe {
+                let portal = pg_sys::SPI_cursor_find(name.as_ptr());
+                assert!(!portal.is_null(), "the cursor is open");
+                pg_sys::SPI_cursor_fetch(portal, true, wanted as _);
+                let table = pg_sys::SPI_tuptable;
+                for index in 0..pg_sys::SPI_processed as usize {
+                    pg_sys::tuplestore_puttuple(sink.store, *(*table).vals.add(index));
+                }
+                pg_sys::SPI_processed
+            }
+        });
+        if got < wanted {
+            break;
         }
-    })
+        left -= got;
+    }
 }
 
 fn connected<T>(work: impl FnOnce() -> T) -> T {

@@ -11,7 +11,9 @@ use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 pub struct RowSink {
     pub(super) store: *mut pg_sys::Tuplestorestate,
     pub(super) descriptor: pg_sys::TupleDesc,
-    pub(super) result: *mut pg_sys::ReturnSetInfo,
+    result: *mut pg_sys::ReturnSetInfo,
+    /// Where the rows live: until the end of the query.
+    pub(super) memory: pg_sys::MemoryContext,
 }
 
 impl RowSink {
@@ -46,7 +48,19 @@ impl RowSink {
             (*result).returnMode = materialize;
             (*result).setResult = store;
             (*result).setDesc = descriptor;
-            Ok(RowSink { store, descriptor, result })
+            Ok(RowSink { store, descriptor, result, memory: per_query })
+        }
+    }
+
+    /// Puts an empty store, of so many kilobytes, in the place of the one that the caller has ended.
+    ///
+    /// # Safety
+    /// The old store has ended; the query's memory is the current context.
+    pub(super) unsafe fn replace_store(&mut self, kilobytes: i32) {
+        // SAFETY: the result is that of the live call.
+        unsafe {
+            self.store = pg_sys::tuplestore_begin_heap(false, false, kilobytes);
+            (*self.result).setResult = self.store;
         }
     }
 

@@ -1,0 +1,56 @@
+//! The events of a batch as rows.
+
+use super::description::{Batch, snapshot};
+use crate::error::{Error, Result};
+use crate::pg::call::Call;
+use crate::pg::relation;
+use crate::pg::scan::{ReadableTable, read_batch};
+use crate::pg::spi;
+use crate::pg::text::Text;
+use crate::pg::tuplestore::RowSink;
+use crate::pg::value::Value;
+use pgrx::PgSqlErrorCode;
+
+/// `get_batch_events(x_batch_id)`: the events, by id. Runs with the caller's rights on the event tables.
+pub fn get_batch_events(call: &Call) -> Result<Value> {
+    let batch = Batch::find(call.big(0))?;
+    batch.read_into(&mut call.rows()?)?;
+    Ok(Value::Null)
+}
+
+/// `_batch_events(i_tables, i_start, i_end, i_owner)`: the same for a batch given by its description, which a
+/// cursor carries so that it stays readable after the batch was finished.
+pub fn batch_events(call: &Call) -> Result<Value> {
+    let tables = call.texts(0).iter().map(|table| table.0.to_vec()).collect();
+    let (start, end) = (snapshot(call.text(1))?, snapshot(call.text(2))?);
+    let batch = Batch { queue_id: 0, owner: call.int(3).unwrap_or(0), start, end, tables };
+    batch.read_into(&mut call.rows()?)?;
+    Ok(Value::Null)
+}
+
+impl Batch {
+    fn read_into(&self, rows: &mut RowSink) -> Result<()> {
+        let tables = self.tables.iter().map(|name| open(Text(name))).collect::<Result<Option<Vec<_>>>>()?;
+        match tables {
+            Some(tables) => read_batch(rows, &tables, &self.bounds(), self.owner),
+            None => read_in_sql(self, rows),
+        }
+        Ok(())
+    }
+}
+
+/// `None`: the table is not as we made it.
+fn open(name: Text) -> Result<Option<ReadableTable>> {
+    let oid = relation::find(name).ok_or_else(|| {
+        Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("event table {name} does not exist"))
+            .detail("The queue was dropped, or its tables were.")
+    })?;
+    Ok(ReadableTable::open(oid))
+}
+
+/// The way round altered tables: through the planner, with whatever hangs on them.
+fn read_in_sql(batch: &Batch, rows: &mut RowSink) {
+    let cursor = spi::open_cursor(None, &batch.sql());
+    spi::fetch(Text(&cursor), u64::MAX, rows);
+    spi::close_cursor(Text(&cursor));
+}

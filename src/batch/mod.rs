@@ -1,0 +1,11 @@
+//! Batch: which rows lie between two ticks, and how they are handed out.
+
+mod cursor;
+mod description;
+mod events;
+mod sql;
+
+pub use cursor::get_batch_cursor;
+pub use description::Batch;
+pub use events::{batch_events, get_batch_events};
+pub use sql::{batch_event_sql, batch_event_tables};
