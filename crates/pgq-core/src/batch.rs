@@ -1,9 +1,10 @@
 //! Which rows of which tables belong to a batch.
 //!
-//! A batch is every event whose transaction is visible in the end tick's snapshot and not in the start tick's. The
-//! naive search goes through the index on `ev_txid` from the start's xmin, and that may be hours old when one long
-//! transaction was running. But between the old xmin and the old xmax only the transactions that were *running* can
-//! have become visible since; everything else there was visible already. So PgQ searches in two ways:
+//! A batch is every event whose transaction is visible in the end tick's snapshot and not in the start
+//! tick's. The naive search goes through the index on `ev_txid` from the start's xmin, and that may be hours
+//! old when one long transaction was running. But between the old xmin and the old xmax only the transactions
+//! that were *running* can have become visible since; everything else there was visible already. So PgQ
+//! searches in two ways:
 //!
 //! ```text
 //!        start.xmin                          start.xmax          end.xmax
@@ -17,18 +18,19 @@ use std::ops::RangeInclusive;
 use crate::snapshot::{Snapshot, between};
 use crate::txid::Txid;
 
-/// How far below the range a finished transaction may lie and still be reached by lowering the range (PgQ 3.5).
+/// How far below the range a finished transaction may lie and still be reached by lowering the range (PgQ
+/// 3.5).
 ///
-/// Walking over a hundred foreign ids in the index costs about as much as one more descent from its root, and in a
-/// busy database most transactions that run at a tick are this young: they make the range a little longer instead of
-/// making hundreds of look-ups.
+/// Walking over a hundred foreign ids in the index costs about as much as one more descent from its root, and
+/// in a busy database most transactions that run at a tick are this young: they make the range a little
+/// longer instead of making hundreds of look-ups.
 pub const LOWER_BY_AT_MOST: u64 = 100;
 
 /// Where to search for the events of a batch.
 ///
-/// Rows found through [`range`](Self::range) must be tested with [`covers`](Self::covers): a range holds transactions
-/// that were finished before the batch and others that still run. Rows found through [`singles`](Self::singles) need no
-/// test, their transactions are in the batch.
+/// Rows found through [`range`](Self::range) must be tested with [`covers`](Self::covers): a range holds
+/// transactions that were finished before the batch and others that still run. Rows found through
+/// [`singles`](Self::singles) need no test, their transactions are in the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchBounds {
     start: Snapshot,
@@ -54,7 +56,8 @@ impl BatchBounds {
         BatchBounds { start: start.clone(), end: end.clone(), low, singles }
     }
 
-    /// The ids to be read in one go, each row to be tested with [`covers`](Self::covers). Empty if start is above end.
+    /// The ids to be read in one go, each row to be tested with [`covers`](Self::covers). Empty if start is
+    /// above end.
     pub fn range(&self) -> RangeInclusive<Txid> {
         self.low..=self.end.xmax()
     }
@@ -70,7 +73,8 @@ impl BatchBounds {
     }
 }
 
-/// Which of a queue's tables can hold events of a batch: the one being written, the one written before it, or both.
+/// Which of a queue's tables can hold events of a batch: the one being written, the one written before it, or
+/// both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableChoice {
     /// The table that was written until the last switch.
@@ -81,8 +85,10 @@ pub struct TableChoice {
 
 /// The tables that a batch must read, given the queue's switch columns (see [`rotation`](crate::rotation)).
 ///
-/// * The end tick was taken before the switch was committed: nobody visible in it had seen the new table.
-/// * Everything in the batch got its id after `step2` was taken, when all could see the switch: only the new table.
+/// * The end tick was taken before the switch was committed: nobody visible in it had seen the new table. (It
+///   takes a tick [as seen by others](Snapshot::as_seen_by_others): who ticks may go on and see the switch.)
+/// * Everything in the batch got its id after `step2` was taken, when all could see the switch: only the new
+///   table.
 /// * Else, and always while the switch is half done, a transaction may have used either.
 pub fn tables_of_batch(start: &Snapshot, end: &Snapshot, step1: Txid, step2: Option<Txid>) -> TableChoice {
     if end.xmax() < step1 {
@@ -94,8 +100,8 @@ pub fn tables_of_batch(start: &Snapshot, end: &Snapshot, step1: Txid, step2: Opt
     }
 }
 
-/// The number of the table that was written before the `current` one. They are used in a circle from 0, so that right
-/// after the queue's creation the previous table of 0 is the last one, which is empty.
+/// The number of the table that was written before the `current` one. They are used in a circle from 0, so
+/// that right after the queue's creation the previous table of 0 is the last one, which is empty.
 pub fn previous_table(current: i32, ntables: i32) -> i32 {
     current.checked_sub(1).filter(|&previous| previous >= 0).unwrap_or(ntables.saturating_sub(1))
 }

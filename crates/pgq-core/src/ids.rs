@@ -1,7 +1,7 @@
 //! Ids that must not be mixed up.
 //!
-//! All of them are numbers in the tables of schema `pgq`, and several meet in one function: a batch of a subscription
-//! of a queue lies between two ticks. The compiler keeps them apart.
+//! All of them are numbers in the tables of schema `pgq`, and several meet in one function: a batch of a
+//! subscription of a queue lies between two ticks. The compiler keeps them apart.
 
 use std::fmt;
 
@@ -48,6 +48,7 @@ id! {
 }
 
 id! {
-    /// `pgq.subscription.sub_id`, which is also the `ev_owner` of retried events. Cooperative consumers share one.
+    /// `pgq.subscription.sub_id`, which is also the `ev_owner` of retried events. Cooperative consumers share
+    /// one.
     SubscriptionId(i32)
 }

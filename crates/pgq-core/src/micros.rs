@@ -1,6 +1,7 @@
 //! Lengths and points of time in microseconds, the resolution of PostgreSQL's `timestamptz` and `interval`.
 
-/// A length of time in microseconds, or a point of time counted from whatever epoch the caller uses throughout.
+/// A length of time in microseconds, or a point of time counted from whatever epoch the caller uses
+/// throughout.
 ///
 /// Arithmetic saturates: an operator may write any interval into `pgq.queue`, and a rule must not fail on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,8 +16,9 @@ impl Micros {
         Micros(micros)
     }
 
-    /// An interval as the server stores it. A month counts 30 days, as it does when the server compares intervals.
-    /// PostgreSQL's longest interval (178 million years) is longer than `Micros::MAX` (292 thousand) and becomes it.
+    /// An interval as the server stores it. A month counts 30 days, as it does when the server compares
+    /// intervals. PostgreSQL's longest interval (178 million years) is longer than `Micros::MAX` (292
+    /// thousand) and becomes it.
     pub fn from_interval(months: i32, days: i32, micros: i64) -> Micros {
         const MICROS_PER_DAY: i128 = 24 * 60 * 60 * 1_000_000;
         let days = i128::from(months) * 30 + i128::from(days);

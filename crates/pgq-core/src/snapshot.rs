@@ -1,8 +1,8 @@
 //! Which transactions were finished at a moment.
 //!
-//! A tick stores what `txid_current_snapshot()` said. Two facts carry the whole queue: a transaction once visible
-//! stays visible in every later snapshot, and what lies between two snapshots is decided by the snapshots alone, however
-//! long a transaction ran and in whatever order transactions ended.
+//! A tick stores a snapshot. Two facts carry the whole queue: a transaction once visible stays visible in
+//! every later snapshot, and what lies between two snapshots is decided by the snapshots alone, however long
+//! a transaction ran and in whatever order transactions ended.
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +51,8 @@ pub enum SnapshotError {
 }
 
 impl Snapshot {
-    /// A snapshot of its three parts: `xip` holds the running transactions in `xmin..xmax`, ascending, each once.
+    /// A snapshot of its three parts: `xip` holds the running transactions in `xmin..xmax`, ascending, each
+    /// once.
     pub fn new(xmin: Txid, xmax: Txid, xip: Vec<Txid>) -> Result<Snapshot, SnapshotError> {
         if xmin == Txid::new(0) {
             return Err(SnapshotError::NoXmin);
@@ -66,6 +67,22 @@ impl Snapshot {
             return Err(SnapshotError::XipOutOfOrder(pair[1]));
         }
         Ok(Snapshot { xmin, xmax, xip })
+    }
+
+    /// The snapshot as a tick must store it: a transaction that takes a tick has not finished itself.
+    ///
+    /// The server never lists the own id as running, since one sees one's own rows. But a tick is for others.
+    /// PgQ 3.5 stored the snapshot as it was; when the id was below xmax, all events of the ticking
+    /// transaction fell into the batch before the tick, also those that it inserted after the tick, maybe
+    /// after a table switch: into a table that nobody searches for this batch. And a consumer that was
+    /// registered in the transaction never saw its events.
+    pub fn as_seen_by_others(mut self, own: Txid) -> Snapshot {
+        if own.is_normal() && self.contains(own) {
+            let position = self.xip.partition_point(|&txid| txid < own);
+            self.xip.insert(position, own);
+            self.xmin = self.xmin.min(own);
+        }
+        self
     }
 
     /// Every transaction below this one is finished.
@@ -111,7 +128,8 @@ impl fmt::Display for Snapshot {
 impl FromStr for Snapshot {
     type Err = SnapshotError;
 
-    /// Reads the server's text form. Like the server it drops a running transaction that is listed twice in a row.
+    /// Reads the server's text form. Like the server it drops a running transaction that is listed twice in a
+    /// row.
     fn from_str(text: &str) -> Result<Snapshot, SnapshotError> {
         let read = |txid: &str| txid.parse().map_err(|_| SnapshotError::Malformed);
         let (xmin, rest) = text.split_once(':').ok_or(SnapshotError::Malformed)?;
@@ -125,7 +143,8 @@ impl FromStr for Snapshot {
     }
 }
 
-/// The transactions between two snapshots: visible in `newer` and not visible in `older`. A batch is their events.
+/// The transactions between two snapshots: visible in `newer` and not visible in `older`. A batch is their
+/// events.
 pub fn between<'a>(older: &'a Snapshot, newer: &'a Snapshot) -> Between<'a> {
     Between { older, newer }
 }
@@ -220,6 +239,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn who_ticks_has_not_finished() {
+        let tick = |text: &str, own: u64| snapshot(text).as_seen_by_others(Txid::new(own)).to_string();
+        assert_eq!(tick("10:20:12,17", 15), "10:20:12,15,17");
+        assert_eq!(tick("10:20:12,17", 12), "10:20:12,17");
+        assert_eq!(tick("10:20:12", 20), "10:20:12");
+        assert_eq!(tick("10:20:12", 8), "8:20:8,12");
+    }
+
+    #[test]
     fn what_finished_since() {
         let older = snapshot("1657:1810:1657,1808");
         let finished = |newer: &str| snapshot(newer).finished_since(&older).collect::<Vec<_>>();
@@ -245,6 +273,15 @@ pub(crate) mod tests {
         fn any_text_is_read_or_refused(text in "[0-9]{0,3}:?[0-9]{0,3}:?[0-9,]{0,9}") {
             if let Ok(read) = text.parse::<Snapshot>() {
                 prop_assert_eq!(read.to_string().parse(), Ok(read));
+            }
+        }
+
+        #[test]
+        fn who_ticks_is_the_only_one_taken_out(snapshot in any_snapshot(), own in (3u64..800).prop_map(Txid::new)) {
+            let tick = snapshot.clone().as_seen_by_others(own);
+            prop_assert_eq!(tick.to_string().parse(), Ok(tick.clone()));
+            for txid in (0..800).map(Txid::new) {
+                prop_assert_eq!(tick.contains(txid), snapshot.contains(txid) && txid != own);
             }
         }
 

@@ -1,8 +1,9 @@
 //! Is a tick due?
 //!
-//! A tick ends a batch, so ticks decide latency and batch size. Under load one comes with every `max_count` events, and
-//! `max_lag` after the previous one at the latest. An idle queue is ticked at doubling distances until they reach
-//! `idle_period`: a consumer that waits for a tick soon gets one after the last event, and a queue that sleeps writes little.
+//! A tick ends a batch, so ticks decide latency and batch size. Under load one comes with every `max_count`
+//! events, and `max_lag` after the previous one at the latest. An idle queue is ticked at doubling distances
+//! until they reach `idle_period`: a consumer that waits for a tick soon gets one after the last event, and a
+//! queue that sleeps writes little.
 
 use crate::micros::Micros;
 use crate::snapshot::Snapshot;
@@ -24,8 +25,8 @@ pub struct TickRule {
 pub struct TickState {
     /// The last value of the queue's event sequence; 0 when the sequence was never used.
     ///
-    /// PgQ 3.5 took the raw `last_value`, which reads 1 before the first event and after it, so that the first event was not
-    /// counted and waited for an idle tick.
+    /// PgQ 3.5 took the raw `last_value`, which reads 1 before the first event and after it, so that the
+    /// first event was not counted and waited for an idle tick.
     pub event_seq: i64,
     /// The newest tick, none if the queue has never been ticked.
     pub last: Option<LastTick>,
@@ -65,8 +66,8 @@ pub enum TickReason {
 }
 
 impl TickState {
-    /// Whether the sequence is behind the newest tick: somebody has set it back, or restored it from an older dump.
-    /// Worth a warning; the queue ticks as if idle until the sequence has caught up.
+    /// Whether the sequence is behind the newest tick: somebody has set it back, or restored it from an older
+    /// dump. Worth a warning; the queue ticks as if idle until the sequence has caught up.
     pub fn sequence_went_back(&self) -> bool {
         self.last.is_some_and(|last| self.event_seq < last.event_seq)
     }
@@ -74,8 +75,9 @@ impl TickState {
 
 /// The tick rule of PgQ 3.5.
 ///
-/// One addition: PgQ 3.5 took a newest tick from the future for a very young one. When the server's clock was set back by
-/// an hour, few events waited for an hour. Here such a tick is replaced at once, and the next one is measured from it.
+/// One addition: PgQ 3.5 took a newest tick from the future for a very young one. When the server's clock was
+/// set back by an hour, few events waited for an hour. Here such a tick is replaced at once, and the next one
+/// is measured from it.
 pub fn decide(rule: &TickRule, state: &TickState) -> TickDecision {
     let Some(last) = state.last else {
         return TickDecision::Tick(TickReason::First);
@@ -110,17 +112,19 @@ fn idle_tick_is_due(rule: &TickRule, last: &LastTick) -> bool {
 pub enum ClockCheck {
     /// It does.
     Ok,
-    /// The newest tick knows of transactions to come. Worth a warning: their events fall into no batch until then.
+    /// The newest tick knows of transactions to come. Worth a warning: their events fall into no batch until
+    /// then.
     Ahead,
-    /// The counter is behind everything that the newest tick calls finished, as after restoring a dump into a new
-    /// cluster. An error: all events to come would count as delivered.
+    /// The counter is behind everything that the newest tick calls finished, as after restoring a dump into a
+    /// new cluster. An error: all events to come would count as delivered.
     Behind,
 }
 
 /// Compares the newest tick's snapshot with the `next` transaction id to be assigned.
 ///
-/// PgQ 3.5 compared with the ticker's own id. That cost each round an id, and was a false alarm in a transaction whose id is
-/// older than the last tick; `next` is never below a snapshot's xmax while all is well.
+/// PgQ 3.5 compared with the ticker's own id. That cost each round an id, and was a false alarm in a
+/// transaction whose id is older than the last tick; `next` is never below a snapshot's xmax while all is
+/// well.
 pub fn check_clock(last: &Snapshot, next: Txid) -> ClockCheck {
     if last.xmin() > next {
         ClockCheck::Behind

@@ -1,8 +1,8 @@
 //! Transaction ids that never wrap.
 //!
-//! PostgreSQL stamps rows with 32-bit ids that start over every four billion transactions. Queues outlive that, so
-//! PgQ has always worked with the 64-bit form: the upper half counts the wrap-arounds (the *epoch*). `ev_txid` and the
-//! switch columns of `pgq.queue` store it as bigint.
+//! PostgreSQL stamps rows with 32-bit ids that start over every four billion transactions. Queues outlive
+//! that, so PgQ has always worked with the 64-bit form: the upper half counts the wrap-arounds (the *epoch*).
+//! `ev_txid` and the switch columns of `pgq.queue` store it as bigint.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,8 +43,8 @@ impl Txid {
         if bigint < 0 { Err(TxidError::Negative(bigint)) } else { Ok(Txid(bigint as u64)) }
     }
 
-    /// The bigint form. It ends at 2^63 - 1, which a million transactions a second reach in 292 thousand years;
-    /// an id above it, which no server can hand out, is held there.
+    /// The bigint form. It ends at 2^63 - 1, which a million transactions a second reach in 292 thousand
+    /// years; an id above it, which no server can hand out, is held there.
     pub const fn to_i64(self) -> i64 {
         if self.0 > i64::MAX as u64 { i64::MAX } else { self.0 as i64 }
     }
@@ -71,9 +71,10 @@ impl Txid {
 
     /// Gives a 32-bit id the epoch which makes it the newest id not above `next`.
     ///
-    /// `next` is the next id to be assigned. Every id found in the server's memory was assigned before it and less
-    /// than one turn ago, so it has the epoch of `next`, or the one before when it is the higher number. Reserved ids
-    /// belong to no epoch and keep their value; and nothing lies before the first epoch, so an id is never moved below it.
+    /// `next` is the next id to be assigned. Every id found in the server's memory was assigned before it and
+    /// less than one turn ago, so it has the epoch of `next`, or the one before when it is the higher number.
+    /// Reserved ids belong to no epoch and keep their value; and nothing lies before the first epoch, so an
+    /// id is never moved below it.
     pub const fn widen(xid32: u32, next: Txid) -> Txid {
         if xid32 < Txid::FIRST_NORMAL.xid32() {
             return Txid(xid32 as u64);

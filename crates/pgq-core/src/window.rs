@@ -1,7 +1,8 @@
 //! Up to which tick does the next batch go?
 //!
-//! A consumer takes one tick's worth of events at a time unless it asks for more. With limits it gets a batch between one
-//! and two times the wanted size while it keeps up, and about the wanted size while it works off a backlog.
+//! A consumer takes one tick's worth of events at a time unless it asks for more. With limits it gets a batch
+//! between one and two times the wanted size while it keeps up, and about the wanted size while it works off
+//! a backlog.
 
 use crate::ids::TickId;
 use crate::micros::Micros;
@@ -35,7 +36,8 @@ pub enum Window {
     NextTick,
     /// The newest tick.
     Newest,
-    /// The lowest tick above the consumer's position by which [`BatchLimits::are_met`]; none yet if there is none.
+    /// The lowest tick above the consumer's position by which [`BatchLimits::are_met`]; none yet if there is
+    /// none.
     FirstMeetingEither,
 }
 
@@ -59,7 +61,8 @@ fn size(prev: &TickPoint, tick: &TickPoint) -> (i64, Micros) {
 
 /// Chooses the end of the batch that begins at the consumer's position `prev` (PgQ 3.5, `find_tick_helper`).
 ///
-/// The newest tick is looked at first: in a consumer that keeps up it is the answer, and no other tick has to be read.
+/// The newest tick is looked at first: in a consumer that keeps up it is the answer, and no other tick has to
+/// be read.
 pub fn choose(prev: &TickPoint, newest: &TickPoint, limits: &BatchLimits) -> Window {
     if newest.id <= prev.id {
         Window::Nothing
@@ -74,8 +77,8 @@ pub fn choose(prev: &TickPoint, newest: &TickPoint, limits: &BatchLimits) -> Win
     }
 }
 
-/// Whether the chosen tick is old enough for a consumer that wants to stay `min_lag` behind. If not, it gets nothing; an
-/// older tick is not searched for.
+/// Whether the chosen tick is old enough for a consumer that wants to stay `min_lag` behind. If not, it gets
+/// nothing; an older tick is not searched for.
 pub fn lags_enough(tick: &TickPoint, now: Micros, min_lag: Option<Micros>) -> bool {
     min_lag.is_none_or(|min_lag| now.since(tick.time) >= min_lag)
 }
