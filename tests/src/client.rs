@@ -162,6 +162,16 @@ impl<T> Background<T> {
     }
 }
 
+/// Whether an error means that the server has gone, is going, or is not there yet; not that it refused something.
+#[must_use]
+pub fn connection_lost(error: &postgres::Error) -> bool {
+    error.as_db_error().is_none_or(|error| {
+        let code = error.code().code();
+        // 57P01 to 57P03: shut down, crashed, starting up; class 08: the connection.
+        code.starts_with("57P0") || code.starts_with("08")
+    })
+}
+
 /// Waits until the condition holds; panics with `what` after [`WAIT_LIMIT`]. Tests wait like this, never by a
 /// sleep of hoped-for length.
 #[track_caller]

@@ -12,7 +12,7 @@ use postgres::NoTls;
 
 use crate::client::{Session, wait_until};
 use crate::guard::{Guard, alive, kill_family};
-use crate::server::{Error, Server, run};
+use crate::server::{Error, Server, run, scratch};
 
 /// The only port: every cluster has a socket folder of its own.
 const PORT: u16 = 5432;
@@ -56,7 +56,7 @@ impl Builder {
         self.conf("fsync", "on")
     }
 
-    /// Puts the cluster's folder there instead of into the temporary folder.
+    /// Puts the cluster's folder there instead of into the common scratch folder.
     #[must_use]
     pub fn under(mut self, parent: &Path) -> Self {
         self.parent = parent.to_owned();
@@ -96,7 +96,7 @@ impl Cluster {
     /// A cluster on this server.
     #[must_use]
     pub fn builder_on(server: &Server) -> Builder {
-        let builder = Builder { server: server.clone(), parent: std::env::temp_dir(), conf: BTreeMap::new() };
+        let builder = Builder { server: server.clone(), parent: scratch(), conf: BTreeMap::new() };
         builder
             .conf("fsync", "off")
             .conf("shared_buffers", "64MB")
@@ -351,7 +351,7 @@ fn copy_template(server: &Server, to: &Path) -> Result<(), Error> {
     // A test that failed while holding the lock left either a whole template or none.
     let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
     if !templates.contains_key(server.bindir()) {
-        let guard = Guard::new(server, &std::env::temp_dir())?;
+        let guard = Guard::new(server, &scratch())?;
         make_template(server, &guard.folder().join("data"))?;
         templates.insert(server.bindir().to_owned(), guard);
     }

@@ -101,6 +101,8 @@ impl Drop for Guard {
         drop(self.orders.take());
         // Nothing to be done about a guard that is already gone.
         let _ = self.shell.wait();
+        // Only where the parent folder is ours alone is there anything left: the empty folder itself.
+        let _ = std::fs::remove_dir(&self.folder);
     }
 }
 

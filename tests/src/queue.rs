@@ -105,6 +105,10 @@ pub struct Batch {
 }
 
 impl Batch {
+    fn from_row(row: &Row) -> Option<Self> {
+        Some(Self { id: row.get::<_, Option<i64>>(0)?, prev_tick: row.get(1), tick: row.get(2) })
+    }
+
     /// Its events, by `get_batch_events`.
     pub fn events(&self, client: &mut Client) -> Result<Vec<Event>, Error> {
         self.read(client, Reading::Events)
@@ -179,7 +183,18 @@ impl Consumer {
             "select batch_id, prev_tick_id, cur_tick_id from pgq.next_batch_info($1, $2)",
             &[&self.queue, &self.name],
         )?;
-        Ok(row.get::<_, Option<i64>>(0).map(|id| Batch { id, prev_tick: row.get(1), tick: row.get(2) }))
+        Ok(Batch::from_row(&row))
+    }
+
+    /// As [`next_batch`](Self::next_batch), but of several ticks: between once and twice this long (`'2 s'`), and `None`
+    /// while there is less.
+    pub fn next_batch_of(&self, client: &mut Client, interval: &str) -> Result<Option<Batch>, Error> {
+        let row = client.query_one(
+            "select batch_id, prev_tick_id, cur_tick_id
+               from pgq.next_batch_custom($1, $2, null, null, $3::text::interval)",
+            &[&self.queue, &self.name, &interval],
+        )?;
+        Ok(Batch::from_row(&row))
     }
 
     /// All events up to the newest tick, batch by batch, each finished.

@@ -107,10 +107,7 @@ impl Server {
     /// As [`ours`](Self::ours), for programs that report instead of panicking.
     pub fn find_ours() -> Result<Self, Error> {
         let bindir = std::env::var_os("PGQ_SERVER").map_or_else(
-            || {
-                Path::new(env!("CARGO_MANIFEST_DIR"))
-                    .join("../target/server/15-dev/usr/lib/postgresql/15/bin")
-            },
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/server/15-dev/lib/postgresql/15/bin"),
             PathBuf::from,
         );
         Self::at(&bindir)
@@ -222,4 +219,11 @@ pub(crate) fn run(command: &mut Command) -> Result<Output, Error> {
         command: format!("{command:?}"),
         output: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
     })
+}
+
+/// Where throwaway clusters lie: `PGQ_SCRATCH`, which the make targets set to a folder under `target/`, else the
+/// temporary folder; but never so deep that the path of a Unix socket (107 bytes at most) does not fit.
+pub(crate) fn scratch() -> PathBuf {
+    let folder = std::env::var_os("PGQ_SCRATCH").map_or_else(std::env::temp_dir, PathBuf::from);
+    if folder.as_os_str().len() <= 70 { folder } else { PathBuf::from("/tmp") }
 }
