@@ -1,0 +1,61 @@
+//! A server with a queue and a plain table of the same shape.
+
+use pgq_tests::client::Session;
+use pgq_tests::cluster::Cluster;
+use pgq_tests::server::Server;
+
+/// A cluster for measuring: settings of a small production server, fsync on.
+pub struct Host {
+    /// The running cluster.
+    pub cluster: Cluster,
+}
+
+/// 60 bytes, as in all figures of this project.
+pub const PAYLOAD: &str = "sixty bytes of payload, which is about what a small row takes";
+
+impl Host {
+    /// Starts a cluster with the extension, the queue `bench` and the table `plain`.
+    pub fn start(server: &Server) -> Host {
+        let cluster = Cluster::builder_on(server)
+            .durable()
+            .conf("shared_buffers", "1GB")
+            .conf("max_wal_size", "16GB")
+            .conf("checkpoint_timeout", "1h")
+            .conf("autovacuum", "off")
+            .conf("jit", "on")
+            .start();
+        let mut session = cluster.connect("postgres");
+        session.exec("CREATE EXTENSION pgq");
+        session.exec("SELECT pgq.create_queue('bench')");
+        session.exec(
+            "CREATE TABLE plain (LIKE pgq.event_template INCLUDING DEFAULTS)
+               WITH (fillfactor = 100, autovacuum_enabled = off);
+             CREATE INDEX plain_txid_idx ON plain (ev_txid);
+             CREATE SEQUENCE plain_id_seq",
+        );
+        Host { cluster }
+    }
+
+    /// A session on the bench database.
+    pub fn connect(&self) -> Session {
+        self.cluster.connect("postgres")
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> String {
+        self.connect().one("SELECT split_part(version(), ' on ', 1)", &[])
+    }
+
+    /// The extension's version.
+    pub fn pgq_version(&self) -> String {
+        self.connect().one("SELECT pgq.version()", &[])
+    }
+
+    /// Empties the queue's tables and the plain one, outside of what is measured.
+    pub fn clear(&self) {
+        self.connect().exec(
+            "TRUNCATE pgq.event_1_0, pgq.event_1_1, pgq.event_1_2, plain;
+             CHECKPOINT",
+        );
+    }
+}
