@@ -95,13 +95,13 @@ pub fn wal(ours: &Host) -> Vec<Row> {
     );
     let many = pairs(|| wal_per_event(ours, &events, 1) / 1e5, || wal_per_event(ours, &rows, 1) / 1e5);
     vec![
+        Row::new("WAL per event, one a transaction / plain INSERT", "B", Some(Target::AtMost(1.0)), single),
         Row::new(
-            "WAL per event, one a transaction / plain INSERT",
+            "WAL per event, 100 k in one transaction / plain INSERT",
             "B",
             Some(Target::AtMost(1.0)),
-            single,
+            many,
         ),
-        Row::new("WAL per event, 100 k in one transaction / plain INSERT", "B", Some(Target::AtMost(1.0)), many),
     ]
 }
 

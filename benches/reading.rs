@@ -33,7 +33,9 @@ fn read(host: &Host, batch: i64) -> f64 {
 /// Reading a batch of 2 M events.
 pub fn two_million(ours: &Host, peer: Option<&Host>) -> Vec<Row> {
     let Some(peer) = peer else {
-        println!("| reading a 2 M event batch / PgQ 3.5 | – | – | needs the original: make bench-peers | ≤ 0.5 |");
+        println!(
+            "| reading a 2 M event batch / PgQ 3.5 | – | – | needs the original: make bench-peers | ≤ 0.5 |"
+        );
         return Vec::new();
     };
     const EVENTS: i64 = 2_000_000;
@@ -44,7 +46,12 @@ pub fn two_million(ours: &Host, peer: Option<&Host>) -> Vec<Row> {
     let per_event = |host: &Host, batch: i64| read(host, batch) / EVENTS as f64 * 1e6;
     let compared = pairs(|| per_event(ours, batches[0]), || per_event(peer, batches[1]));
     [ours, peer].iter().for_each(|host| finish(host));
-    vec![Row::new("reading a 2 M event batch, per event / PgQ 3.5", "us", Some(Target::AtMost(0.5)), compared)]
+    vec![Row::new(
+        "reading a 2 M event batch, per event / PgQ 3.5",
+        "us",
+        Some(Target::AtMost(0.5)),
+        compared,
+    )]
 }
 
 fn finish(host: &Host) {
@@ -56,7 +63,9 @@ fn finish(host: &Host) {
 /// and where they do not.
 pub fn ten_million(ours: &Host) {
     const EVENTS: i64 = 10_000_000;
-    println!("| 10 M events, work_mem 4 MB | first row | all rows | private memory, most | temporary files |");
+    println!(
+        "| 10 M events, work_mem 4 MB | first row | all rows | private memory, most | temporary files |"
+    );
     println!("|---|---|---|---|---|");
     for in_order in [true, false] {
         ours.clear();

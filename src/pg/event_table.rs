@@ -8,6 +8,7 @@ use super::compat::{attribute, has_virtual_columns};
 use super::{raw, watch};
 use crate::error::{Error, Result};
 use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::{Datum, Oid};
 
 /// The columns of an event table, in order.
@@ -166,8 +167,8 @@ impl EventTable {
     pub fn insert_many(&self, count: usize, mut fill: impl FnMut(usize, &mut EventRow)) -> Result<()> {
         /// Rows of one call of the server: some pages full, and their slots still in the processor's cache.
         const CHUNK: usize = 1000;
-        // SAFETY: as `insert`; slots and what the server leaks live in a context that is reset a chunk. The
-        // guarded bindings are used, since `fill` and the vectors may need destructors.
+        // SAFETY: as `insert`; tuples and what the server leaks live in a context that is reset a chunk; slots are as
+        // many as rows of a chunk. An error comes out of the guard as a panic, so the vectors are dropped.
         unsafe {
             let relation = pg_sys::RelationIdGetRelation(self.oid);
             if relation.is_null() {
@@ -189,35 +190,36 @@ impl EventTable {
                 .collect();
             let mut rows: Vec<EventRow> = (0..slots.len()).map(|_| EventRow::default()).collect();
             let caller = pg_sys::MemoryContextSwitchTo(context);
+            let slots_start = slots.as_ptr().cast_mut();
+            let rows_start = rows.as_mut_ptr();
             for start in (0..count).step_by(CHUNK) {
                 pgrx::check_for_interrupts!();
                 let size = CHUNK.min(count - start);
-                for offset in 0..size {
-                    let row = &mut rows[offset];
-                    fill(start + offset, row);
-                    let tuple = raw::heap_form_tuple(
-                        (*relation).rd_att,
-                        row.values.as_mut_ptr(),
-                        row.nulls.as_mut_ptr(),
-                    );
-                    pg_sys::ExecStoreHeapTuple(tuple, slots[offset], false);
-                }
-                let command = pg_sys::GetCurrentCommandId(true);
-                let slots_of_chunk = slots.as_ptr().cast_mut();
-                pg_sys::heap_multi_insert(
-                    relation,
-                    slots_of_chunk,
-                    size as i32,
-                    command,
-                    0,
-                    std::ptr::null_mut(),
-                );
-                for (index, opened) in self.indexes.iter().zip(&opened) {
-                    for (row, slot) in rows[..size].iter_mut().zip(&slots) {
-                        let slot: *mut pg_sys::TupleTableSlot = *slot;
-                        index.insert(*opened, relation, row, &raw mut (*slot).tts_tid);
+                // One guard a chunk: within it nothing needs a destructor.
+                pg_guard_ffi_boundary(|| {
+                    for offset in 0..size {
+                        let row = &mut *rows_start.add(offset);
+                        fill(start + offset, row);
+                        let (values, nulls) = (row.values.as_mut_ptr(), row.nulls.as_mut_ptr());
+                        let tuple = raw::heap_form_tuple((*relation).rd_att, values, nulls);
+                        raw::ExecStoreHeapTuple(tuple, *slots_start.add(offset), false);
                     }
-                }
+                    let command = raw::GetCurrentCommandId(true);
+                    let no_ring = std::ptr::null_mut();
+                    raw::heap_multi_insert(relation, slots_start, size as i32, command, 0, no_ring);
+                    for (number, index) in self.indexes.iter().enumerate() {
+                        let opened = *opened.as_ptr().add(number);
+                        for offset in 0..size {
+                            let slot = *slots_start.add(offset);
+                            index.insert(
+                                opened,
+                                relation,
+                                &mut *rows_start.add(offset),
+                                &raw mut (*slot).tts_tid,
+                            );
+                        }
+                    }
+                });
                 slots.iter().for_each(|slot| {
                     pg_sys::ExecClearTuple(*slot);
                 });

@@ -9,6 +9,7 @@
 use super::compat;
 use super::event_table::{column, has_our_columns};
 use super::privilege::{self, TableRight};
+use super::raw;
 use super::tuplestore::RowSink;
 use pgq_core::{BatchBounds, Txid};
 use pgrx::pg_sys;
@@ -158,21 +159,6 @@ fn scan(
         pg_sys::index_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::UnregisterSnapshot(snapshot);
-    }
-}
-
-/// Called within a guard of the loop's own, not of each call.
-mod raw {
-    use pgrx::pg_sys;
-    unsafe extern "C-unwind" {
-        pub fn index_getnext_slot(
-            scan: pg_sys::IndexScanDesc,
-            direction: pg_sys::ScanDirection::Type,
-            slot: *mut pg_sys::TupleTableSlot,
-        ) -> bool;
-        pub fn ProcessInterrupts();
-        pub fn tuplestore_puttuple(state: *mut pg_sys::Tuplestorestate, tuple: pg_sys::HeapTuple);
-        pub fn repalloc_huge(pointer: *mut std::ffi::c_void, size: usize) -> *mut std::ffi::c_void;
     }
 }
 

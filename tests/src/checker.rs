@@ -248,6 +248,15 @@ impl Checker {
             .collect()
     }
 
+    /// The transactions that are said to have committed.
+    #[must_use]
+    pub fn committed(&self) -> Vec<Txn> {
+        self.transactions()
+            .filter(|(_, transaction)| transaction.fate == Fate::Committed)
+            .map(|(txn, _)| txn)
+            .collect()
+    }
+
     /// A consumer was registered.
     pub fn reader(&mut self, name: &str, since: Since) -> Reader {
         self.readers.push(ReaderState {

@@ -103,7 +103,7 @@ impl Wheel {
             return Ok(folder);
         }
         println!("getting {} {} with pip", self.name, self.version);
-        let scratch = folder.with_extension(format!("{}.new", process::id()));
+        let scratch = settings.target("wheels").join(format!(".{}.{}", self.name, process::id()));
         let outcome = self.unpack_into(&scratch).and_then(|()| {
             fs::rename(scratch.join("unpacked"), &folder).or_say(|| format!("make {}", folder.display()))
         });
