@@ -86,6 +86,8 @@ struct Transaction {
     events: Vec<bool>,
     /// Whether it ended before the producer's next one began.
     in_turn: bool,
+    /// What kind it was, for who reads of a violation.
+    kind: String,
 }
 
 /// A consumer, as the checker numbers them.
@@ -204,11 +206,22 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// A producer begins its next transaction.
-    pub fn begin(&mut self, producer: u32) -> Txn {
+    /// A producer begins its next transaction, of some kind that only matters to who reads of a violation.
+    pub fn begin(&mut self, producer: u32, kind: &str) -> Txn {
         let transactions = self.producers.entry(producer).or_default();
-        transactions.push(Transaction { fate: Fate::Open, events: Vec::new(), in_turn: true });
+        transactions.push(Transaction {
+            fate: Fate::Open,
+            events: Vec::new(),
+            in_turn: true,
+            kind: kind.to_owned(),
+        });
         Txn { producer, number: u32::try_from(transactions.len() - 1).expect("fewer than 2^32") }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self, txn: Txn) -> &str {
+        self.find(txn).map_or("", |transaction| &transaction.kind)
     }
 
     /// It is about to write an event, of this name.
@@ -518,7 +531,7 @@ mod tests {
         let mut checker = Checker::default();
         let reader = checker.reader("c", Since::TheBeginning);
         for &events in transactions {
-            let txn = checker.begin(1);
+            let txn = checker.begin(1, "test");
             for _ in 0..events {
                 checker.write(txn);
             }
@@ -610,7 +623,7 @@ mod tests {
     #[test]
     fn nothing_before_its_commit_and_nothing_rolled_back() {
         let (mut checker, c) = story(&[]);
-        let txn = checker.begin(1);
+        let txn = checker.begin(1, "test");
         let (kept, undone) = (checker.write(txn), checker.write(txn));
         checker.undo_from(txn, undone.seq);
         checker.delivered(c, 0, 1, vec![(1, kept)]);
@@ -629,7 +642,7 @@ mod tests {
     #[test]
     fn a_transaction_without_an_end_is_told() {
         let (mut checker, _) = story(&[]);
-        let txn = checker.begin(1);
+        let txn = checker.begin(1, "test");
         checker.committing(txn);
         assert_eq!(checker.unsettled(), [txn]);
         assert_eq!(checker.verify(), Err(vec![Violation::Unsettled { txn }]));
