@@ -7,7 +7,7 @@ use crate::pg::array::{BigArray, TextArray};
 use crate::pg::call::Call;
 use crate::pg::event_table::{EventRow, column};
 use crate::pg::value::{Timestamp, Value};
-use crate::pg::{sequence, sql_insert, xact};
+use crate::pg::{sequence, sql_insert};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
 
@@ -25,7 +25,7 @@ pub fn insert_events(call: &Call) -> Result<Value> {
     let written = with_writer(queue, c"pgq.insert_events()", |writer| {
         writer.admit(count as i64)?;
         let time = Timestamp::now();
-        let txid = xact::assign_txid().to_i64();
+        let txid = writer.txid.to_i64();
         let mut fill = |position: usize, row: &mut EventRow| {
             let id = sequence::next(writer.sequence);
             ids.push(id);

@@ -7,7 +7,7 @@ use crate::pg::event_table::{EventRow, column};
 use crate::pg::privilege::{self, TableRight};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Value};
-use crate::pg::{sequence, sql_insert, xact};
+use crate::pg::{sequence, sql_insert};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
 
@@ -56,7 +56,7 @@ fn insert(queue: Text, row: &mut EventRow, given: Given) -> Result<Value> {
         let time = given.time.unwrap_or_else(Timestamp::now);
         row.set(column::ID, Some(Datum::from(id)));
         row.set(column::TIME, Some(Datum::from(time.0)));
-        row.set(column::TXID, Some(Datum::from(xact::assign_txid().to_i64())));
+        row.set(column::TXID, Some(Datum::from(writer.txid.to_i64())));
         if given.as_caller {
             privilege::require(writer.table.oid(), TableRight::Insert);
         }

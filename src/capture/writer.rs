@@ -15,6 +15,7 @@ use crate::pg::queue_row::{Place, QueueRow, QueueTable};
 use crate::pg::session::Session;
 use crate::pg::text::Text;
 use crate::pg::{relation, watch, xact};
+use pgq_core::Txid;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
@@ -33,6 +34,8 @@ pub struct Writer {
     pub table: Table,
     /// The sequence of event ids.
     pub sequence: Oid,
+    /// The transaction's id, which goes into ev_txid.
+    pub txid: Txid,
     is_disabled: bool,
     per_tx_limit: Option<i32>,
 }
@@ -151,7 +154,7 @@ impl Memory {
     #[cold]
     fn look_up(&mut self, name: Text, known: Option<usize>, function: &std::ffi::CStr) -> Result<usize> {
         xact::require_writable(function);
-        xact::assign_txid();
+        let txid = xact::assign_txid();
         loop {
             let change = watch::change();
             let queues = self.queues_table()?;
@@ -198,6 +201,7 @@ impl Memory {
             writer.place = Some(row.place);
             writer.table_name = table_name;
             writer.sequence = sequence;
+            writer.txid = txid;
             writer.is_disabled = row.is_disabled;
             writer.per_tx_limit = row.per_tx_limit;
             return Ok(position);
@@ -227,6 +231,7 @@ impl Memory {
             table_name: Vec::new(),
             table,
             sequence: Oid::INVALID,
+            txid: Txid::FIRST_NORMAL,
             is_disabled: false,
             per_tx_limit: None,
         });

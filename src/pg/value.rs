@@ -1,6 +1,7 @@
 //! The few SQL types that PgQ's functions speak, as Rust values.
 #![allow(unsafe_code)]
 
+use super::raw;
 use super::text::Text;
 use pgrx::pg_sys;
 use std::fmt;
@@ -11,9 +12,10 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// The start of the current transaction, which is what SQL's `now()` says.
+    #[inline]
     pub fn now() -> Self {
         // SAFETY: reads a variable of the transaction system.
-        Timestamp(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })
+        Timestamp(unsafe { raw::GetCurrentTransactionStartTimestamp() })
     }
 }
 
