@@ -4,6 +4,7 @@ use crate::command::{OrSay, Outcome, fail};
 use crate::extension::Profile;
 use std::env;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// The majors of PostgreSQL that one source builds for.
 pub const MAJORS: [u32; 4] = [15, 16, 17, 18];
@@ -22,7 +23,7 @@ pub struct Settings {
     /// What a soak is drawn from.
     pub seed: u64,
     /// How long a soak runs.
-    pub minutes: u64,
+    pub minutes: f64,
     /// Put before every path that is installed.
     pub destdir: Option<PathBuf>,
     /// What `stage` builds.
@@ -54,7 +55,7 @@ impl Settings {
             pg_config: value("PG_CONFIG").map(|text| program(&text)).transpose()?,
             subset: value("SUBSET").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
             seed: number("SEED", value("SEED"), 1)?,
-            minutes: number("MINUTES", value("MINUTES"), 10)?,
+            minutes: number("MINUTES", value("MINUTES"), 10.0)?,
             destdir: value("DESTDIR").map(PathBuf::from),
             profile: match value("PROFILE").as_deref() {
                 None | Some("dev") => Profile::Dev,
@@ -82,9 +83,9 @@ fn major(text: &str) -> Outcome<u32> {
     }
 }
 
-fn number(name: &str, value: Option<String>, unsaid: u64) -> Outcome<u64> {
+fn number<N: FromStr>(name: &str, value: Option<String>, unsaid: N) -> Outcome<N> {
     let Some(text) = value else { return Ok(unsaid) };
-    text.parse().or_else(|_| fail(format!("{name}={text}: it is a whole number")))
+    text.parse().or_else(|_| fail(format!("{name}={text}: it is a number")))
 }
 
 /// A program named by its path, or by its bare name on the PATH.
@@ -120,7 +121,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_by_name() {
         for (argument, hint) in [
             ("PG=14", "[15, 16, 17, 18]"),
-            ("SEED=x", "whole number"),
+            ("SEED=x", "a number"),
             ("SPEED=1", "NAME=value"),
             ("PROFILE=test", "dev or release"),
         ] {
