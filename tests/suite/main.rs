@@ -5,5 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+mod campaign;
 mod kit;
 mod peer_defects;
+mod programs;
