@@ -162,6 +162,13 @@ impl<T> Background<T> {
     }
 }
 
+/// An error with its causes: the client library's own text is no more than "db error".
+#[must_use]
+pub fn explained(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Whether an error means that the server has gone, is going, or is not there yet; not that it refused something.
 #[must_use]
 pub fn connection_lost(error: &postgres::Error) -> bool {

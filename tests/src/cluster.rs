@@ -40,6 +40,7 @@ pub struct Builder {
     server: Server,
     parent: PathBuf,
     conf: BTreeMap<String, String>,
+    single: bool,
 }
 
 impl Builder {
@@ -54,6 +55,13 @@ impl Builder {
     #[must_use]
     pub fn durable(self) -> Self {
         self.conf("fsync", "on")
+    }
+
+    /// For a program that wants no second cluster: nothing is kept that would make the next one quicker.
+    #[must_use]
+    pub const fn single(mut self) -> Self {
+        self.single = true;
+        self
     }
 
     /// Puts the cluster's folder there instead of into the common scratch folder.
@@ -72,7 +80,12 @@ impl Builder {
     /// As [`start`](Self::start), for programs that report instead of panicking.
     pub fn try_start(self) -> Result<Cluster, Error> {
         let guard = Guard::new(&self.server, &self.parent)?;
-        copy_template(&self.server, &guard.folder().join("data"))?;
+        let data = guard.folder().join("data");
+        if self.single {
+            initdb(&self.server, &data)?;
+        } else {
+            copy_template(&self.server, &data)?;
+        }
         Cluster::launch(self.server, guard, self.conf)
     }
 }
@@ -96,7 +109,8 @@ impl Cluster {
     /// A cluster on this server.
     #[must_use]
     pub fn builder_on(server: &Server) -> Builder {
-        let builder = Builder { server: server.clone(), parent: scratch(), conf: BTreeMap::new() };
+        let builder =
+            Builder { server: server.clone(), parent: scratch(), conf: BTreeMap::new(), single: false };
         builder
             .conf("fsync", "off")
             .conf("shared_buffers", "64MB")
@@ -352,7 +366,7 @@ fn copy_template(server: &Server, to: &Path) -> Result<(), Error> {
     let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
     if !templates.contains_key(server.bindir()) {
         let guard = Guard::new(server, &scratch())?;
-        make_template(server, &guard.folder().join("data"))?;
+        initdb(server, &guard.folder().join("data"))?;
         templates.insert(server.bindir().to_owned(), guard);
     }
     let from = templates[server.bindir()].folder().join("data");
@@ -360,7 +374,7 @@ fn copy_template(server: &Server, to: &Path) -> Result<(), Error> {
     run(server.prepared("cp").args(["-a", "--reflink=auto"]).args([from.as_path(), to])).map(drop)
 }
 
-fn make_template(server: &Server, data: &Path) -> Result<(), Error> {
+fn initdb(server: &Server, data: &Path) -> Result<(), Error> {
     let mut initdb = server.command("initdb");
     initdb
         .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"])

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use pgq_tests::client::explained;
 use pgq_tests::cluster::Cluster;
 use pgq_tests::maintenance::{Daemon, Periods};
 use pgq_tests::queue;
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("demo: {error}");
+            eprintln!("demo: {}", explained(&*error));
             ExitCode::FAILURE
         }
     }
@@ -152,7 +153,7 @@ fn run(options: &Options, interrupted: &AtomicBool) -> Result<bool, Box<dyn std:
 }
 
 fn start(server: &Server, options: &Options) -> Result<Cluster, Box<dyn std::error::Error>> {
-    let mut builder = Cluster::builder_on(server).conf("shared_buffers", "128MB");
+    let mut builder = Cluster::builder_on(server).single().conf("shared_buffers", "128MB");
     if !options.no_fsync {
         builder = builder.durable();
     }
