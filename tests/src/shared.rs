@@ -80,6 +80,12 @@ impl Database {
     pub fn connect_as(&self, user: &str) -> Session {
         self.cluster.connect_as(&self.name, user)
     }
+
+    /// A client program of the server's, set to reach this database.
+    #[must_use]
+    pub fn client_program(&self, program: &str) -> std::process::Command {
+        self.cluster.client_program(program, &self.name)
+    }
 }
 
 impl Drop for Database {

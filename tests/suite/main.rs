@@ -5,7 +5,11 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+mod batch;
 mod campaign;
+mod capture;
+mod docs;
 mod kit;
 mod peer_defects;
 mod programs;
+mod surface;
