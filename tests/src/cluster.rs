@@ -274,6 +274,12 @@ impl Cluster {
         self.write_conf().unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Takes a setting out of `postgresql.conf` again.
+    pub fn conf_unset(&mut self, name: &str) {
+        self.conf.remove(name);
+        self.write_conf().unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Makes the server read its settings, and returns when new sessions have them.
     pub fn reload(&self) {
         let loaded = || {
@@ -282,6 +288,11 @@ impl Cluster {
         let before = loaded();
         self.connect(SUPERUSER).exec("select pg_catalog.pg_reload_conf()");
         wait_until("the settings to be read again", || loaded() > before);
+    }
+
+    /// Tells the postmaster to read its settings, whatever state the server is in, and does not wait.
+    pub fn sighup(&self) {
+        kill(self.postmaster.expect("a running server"), Signal::SIGHUP).expect("signal the postmaster");
     }
 
     /// Everything the server has logged since the cluster was made.

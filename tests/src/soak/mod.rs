@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::checker::{Checker, EventKey, Txn, Verdict, Violation};
-use crate::client::Session;
+use crate::client::{Session, wait_until};
 use crate::cluster::Cluster;
 use crate::maintenance::{Daemon, Periods};
 use crate::queue;
@@ -229,8 +229,7 @@ impl<'a> Round<'a> {
             let peace = Duration::from_millis(self.rng.u64(500..4000));
             self.watch(peace, &mut switches);
             if crashes {
-                self.cluster.kill9();
-                self.cluster.start_again();
+                self.crash();
                 summary.crashes += 1;
             }
         }
@@ -254,6 +253,39 @@ impl<'a> Round<'a> {
         let rotations = switches.len().saturating_sub(1);
         summary.rotations += rotations;
         self.verdict()
+    }
+
+    /// By SIGKILL at any moment, or at one of the places that a development build of our library names as the values of
+    /// its setting `pgq.failpoint`.
+    fn crash(&mut self) {
+        let names: Vec<String> = self.connect().column(
+            "select name from pg_settings s, unnest(s.enumvals) name
+              where s.name = 'pgq.failpoint' and name <> s.boot_val order by 1",
+            &[],
+        );
+        match self.rng.choice(names).filter(|_| self.rng.bool()) {
+            Some(name) => self.crash_at(&name),
+            None => {
+                self.cluster.kill9();
+                self.cluster.start_again();
+            }
+        }
+    }
+
+    /// Whoever comes by next crashes, and the postmaster starts all anew. The setting is in a file, because the server
+    /// may be anywhere between two crashes when it has to be taken back.
+    fn crash_at(&mut self, name: &str) {
+        let mut session = self.connect();
+        self.cluster.conf_set("pgq.failpoint", name);
+        self.cluster.sighup();
+        // Not every place is passed all the time.
+        let patience = Instant::now() + Duration::from_secs(3);
+        while session.batch_execute("select 1").is_ok() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.cluster.conf_unset("pgq.failpoint");
+        self.cluster.sighup();
+        wait_until("the server to be back", || self.cluster.try_connect(DATABASE).is_ok());
     }
 
     fn prepare(&self) {
@@ -313,7 +345,8 @@ impl<'a> Round<'a> {
 
     fn verdict(&self) -> Result<Verdict, Failure> {
         let mut details = self.world.failures.lock().expect("all threads have ended").clone();
-        let trouble = ["PANIC", "was terminated by signal", "could not access status of transaction"];
+        // Signal 9 is ours, and a failpoint's.
+        let trouble = ["PANIC", "by signal 6", "by signal 7", "by signal 11", "could not access status of"];
         let log = self.cluster.log();
         let bad_lines = log.lines().filter(|line| trouble.iter().any(|trouble| line.contains(trouble)));
         details.extend(bad_lines.map(|line| format!("server log: {line}")));
