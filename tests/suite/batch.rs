@@ -125,7 +125,9 @@ fn events_out_of_order_are_sorted() {
     }
     insert(&mut late, "50");
     late.exec("commit");
-    session.exec("select pgq.insert_event_raw('q', 0, null, null, 1, 'kind', 'first of all', null, null, null, null)");
+    session.exec(
+        "select pgq.insert_event_raw('q', 0, null, null, 1, 'kind', 'first of all', null, null, null, null)",
+    );
     let batch = tick_and_open(&mut session, &consumer);
     let data = read(&mut session, &batch);
     assert_eq!(data[0], "first of all");
@@ -161,7 +163,10 @@ fn an_event_with_an_owner_is_for_that_subscription_alone() {
     let batch = tick_and_open(&mut session, &consumer);
     assert_eq!(read(&mut session, &batch), ["for c", "for all"]);
     let event = batch.events(&mut session).unwrap().remove(0);
-    assert_eq!((event.retry, event.extra[0].as_deref(), event.extra[2].as_deref()), (Some(5), Some("x"), Some("y")));
+    assert_eq!(
+        (event.retry, event.extra[0].as_deref(), event.extra[2].as_deref()),
+        (Some(5), Some("x"), Some("y"))
+    );
     let theirs = other.next_batch(&mut session).unwrap().unwrap();
     assert_eq!(read(&mut session, &theirs), ["for all"]);
 }
@@ -171,9 +176,15 @@ fn unknown_batches_are_errors() {
     let (_database, mut session, _) = database("batch");
     let unknown = ["77", "null::bigint"];
     for (id, shown) in unknown.iter().zip(["77", "NULL"]) {
-        for call in ["batch_event_sql(#)", "batch_event_tables(#)", "get_batch_events(#)", "batch_retry(#, 1)"] {
+        for call in
+            ["batch_event_sql(#)", "batch_event_tables(#)", "get_batch_events(#)", "batch_retry(#, 1)"]
+        {
             let error = session.error(&format!("select pgq.{}", call.replace('#', id)));
-            assert_eq!((error.code, error.message), ("P0001".to_owned(), format!("batch not found: {shown}")), "{call}");
+            assert_eq!(
+                (error.code, error.message),
+                ("P0001".to_owned(), format!("batch not found: {shown}")),
+                "{call}"
+            );
         }
     }
     assert_eq!(session.error("select pgq.get_batch_cursor(77, 'c', 10)").code, "P0001");
@@ -229,7 +240,8 @@ fn readers_need_select_and_the_condition_runs_with_their_rights() {
     let batch = tick_and_open(&mut session, &consumer);
     let mut by_reader = database.connect_as(&reader);
     assert_eq!(read(&mut by_reader, &batch), ["event"]);
-    let call = format!("select * from pgq.get_batch_cursor({}, 'c', 10, '(select n from secret) = 1')", batch.id);
+    let call =
+        format!("select * from pgq.get_batch_cursor({}, 'c', 10, '(select n from secret) = 1')", batch.id);
     assert_eq!(by_reader.error(&call).code, "42501");
     let mut by_poor = database.connect_as(&poor);
     let error = by_poor.error(&format!("select * from pgq.get_batch_events({})", batch.id));
@@ -265,7 +277,11 @@ fn the_tables_of_a_batch() {
     session.exec("select txid_current()");
     tick_and_open(&mut session, &consumer).finish(&mut session).unwrap();
     let second = tick_and_open(&mut session, &consumer);
-    assert_eq!(tables(&mut session, &second), ["pgq.event_1_0"], "all that can be in it was written after step 2");
+    assert_eq!(
+        tables(&mut session, &second),
+        ["pgq.event_1_0"],
+        "all that can be in it was written after step 2"
+    );
 
     insert(&mut session, "old table");
     second.finish(&mut session).unwrap();
@@ -315,8 +331,10 @@ fn a_consumer_in_repeatable_read_reads_what_its_snapshot_shows() {
 
 /// Shared and local buffers that a query touches, by its own account.
 fn buffers(session: &mut Session, sql: &str) -> i64 {
-    let plan: String = session.column::<String>(&format!("explain (analyze, buffers, timing off) {sql}"), &[]).join("\n");
-    let line = plan.lines().find(|line| line.trim_start().starts_with("Buffers:")).expect("a line of buffers");
+    let plan: String =
+        session.column::<String>(&format!("explain (analyze, buffers, timing off) {sql}"), &[]).join("\n");
+    let line =
+        plan.lines().find(|line| line.trim_start().starts_with("Buffers:")).expect("a line of buffers");
     line.split_whitespace().filter_map(|word| word.split_once('=')?.1.parse::<i64>().ok()).sum()
 }
 
@@ -335,7 +353,9 @@ fn a_small_batch_costs_the_same_in_a_table_of_ten_million_events() {
         let first = tick_and_open(&mut session, &consumer);
         first.finish(&mut session).unwrap();
         for _ in 0..10 {
-            session.exec("select pgq.insert_event('q', 'kind', 'one of a thousand') from generate_series(1, 100)");
+            session.exec(
+                "select pgq.insert_event('q', 'kind', 'one of a thousand') from generate_series(1, 100)",
+            );
         }
         let batch = tick_and_open(&mut session, &consumer);
         // Once, so that what is remembered is, and the rows' status is known.

@@ -112,10 +112,8 @@ fn the_bulk_form_fills_pages_and_indexes_over_many_chunks() {
     session.exec("set enable_seqscan = off");
     let through_index: i64 = session.one("select count(*) from pgq.event_1_0 where ev_txid > 0", &[]);
     assert_eq!((through_table, through_index), (12345, 12345));
-    let in_order: bool = session.one(
-        "select bool_and(length(ev_data) = ev_id % 3000) from pgq.event_template",
-        &[],
-    );
+    let in_order: bool =
+        session.one("select bool_and(length(ev_data) = ev_id % 3000) from pgq.event_template", &[]);
     assert!(in_order);
 }
 
@@ -125,7 +123,11 @@ fn refusals_name_what_is_wrong() {
     let cases = [
         ("select pgq.insert_event('nosuch', 't', 'd')", "42704", "nosuch"),
         ("select pgq.insert_event(null, 't', 'd')", "22004", "NULL"),
-        ("select pgq.insert_event_raw(null, null, null, null, null, null, null, null, null, null, null)", "22004", "NULL"),
+        (
+            "select pgq.insert_event_raw(null, null, null, null, null, null, null, null, null, null, null)",
+            "22004",
+            "NULL",
+        ),
         ("select pgq.insert_events(null, array['a'], null)", "22004", "NULL"),
         ("select pgq.insert_events('nosuch', array['a'], null)", "42704", "nosuch"),
         ("select pgq.current_event_table('nosuch')", "P0001", "nosuch"),
@@ -199,9 +201,8 @@ fn execute_is_the_right_to_insert_and_the_raw_form_needs_insert_on_the_table() {
     let mut session = database.connect_as(&writer);
     insert(&mut session, "by a writer");
     session.exec("select pgq.insert_events('q', array['t'], array['in bulk'])");
-    let error = session.error(
-        "select pgq.insert_event_raw('q', null, null, null, null, 't', 'd', null, null, null, null)",
-    );
+    let error = session
+        .error("select pgq.insert_event_raw('q', null, null, null, null, 't', 'd', null, null, null, null)");
     assert_eq!(error.code, "42501");
     assert_eq!(session.error("select * from pgq.event_template").code, "42501");
     assert_eq!(database.connect_as(&poor).error("select pgq.insert_event('q', 't', 'd')").code, "42501");
@@ -242,10 +243,7 @@ fn an_altered_table_is_written_with_all_that_hangs_on_it() {
             "create rule also as on insert to pgq.event_1_0 do also notify nothing",
             "select count(*) = 2 from pgq.event_1_0",
         ),
-        (
-            "alter table pgq.event_1_0 enable row level security",
-            "select count(*) = 2 from pgq.event_1_0",
-        ),
+        ("alter table pgq.event_1_0 enable row level security", "select count(*) = 2 from pgq.event_1_0"),
     ];
     for (alteration, check) in cases {
         let (database, mut session) = database("altered");
@@ -311,11 +309,14 @@ fn a_rolled_back_savepoint_leaves_the_table_locked_against_truncation() {
 #[test]
 fn a_queue_made_and_undone_in_a_savepoint_is_forgotten() {
     let (_database, mut session) = database("capture");
-    session.exec("begin; savepoint s; select pgq.create_queue('brief'); select pgq.insert_event('brief', 't', 'd')");
+    session.exec(
+        "begin; savepoint s; select pgq.create_queue('brief'); select pgq.insert_event('brief', 't', 'd')",
+    );
     session.exec("rollback to s");
     assert_eq!(session.error("select pgq.insert_event('brief', 't', 'd')").code, "42704");
     session.exec("rollback");
-    session.exec("begin; select pgq.create_queue('brief'); select pgq.insert_event('brief', 't', 'd'); commit");
+    session
+        .exec("begin; select pgq.create_queue('brief'); select pgq.insert_event('brief', 't', 'd'); commit");
     assert_eq!(data(&mut session), ["d"]);
 }
 
@@ -470,9 +471,9 @@ fn other_encodings_than_utf8() {
     let cluster = database.cluster();
     for (encoding, bytes) in [("LATIN1", "\\xe9"), ("SQL_ASCII", "\\xff")] {
         let name = format!("{}_{}", database.name(), encoding.to_lowercase());
-        cluster.connect("postgres").exec(&format!(
-            "create database {name} encoding '{encoding}' locale 'C' template template0"
-        ));
+        cluster
+            .connect("postgres")
+            .exec(&format!("create database {name} encoding '{encoding}' locale 'C' template template0"));
         let mut session = cluster.connect(&name);
         session.exec("create extension pgq");
         session.exec(&format!(
@@ -483,13 +484,15 @@ fn other_encodings_than_utf8() {
         session.exec("select pgq.insert_event(odd(), odd(), odd())");
         session.exec("select pgq.force_tick(odd())");
         session.exec("select pgq.ticker(odd())");
-        let same: bool = session.one(
-            "select ev_data = odd() from pgq.get_batch_events(pgq.next_batch(odd(), odd()))",
-            &[],
-        );
+        let same: bool = session
+            .one("select ev_data = odd() from pgq.get_batch_events(pgq.next_batch(odd(), odd()))", &[]);
         assert!(same, "{encoding}");
         let error = session.error("select pgq.insert_event(odd() || 'x', 't', 'd')");
-        assert!(error.message.contains(&bytes.replace('\\', "\\x").replace("\\xx", "\\x")), "{}", error.message);
+        assert!(
+            error.message.contains(&bytes.replace('\\', "\\x").replace("\\xx", "\\x")),
+            "{}",
+            error.message
+        );
         drop(session);
         cluster.connect("postgres").exec(&format!("drop database {name} with (force)"));
     }

@@ -259,8 +259,8 @@ impl<'a> Round<'a> {
     /// its setting `pgq.failpoint`.
     fn crash(&mut self) {
         let names: Vec<String> = self.connect().column(
-            "select name from pg_settings s, unnest(s.enumvals) name
-              where s.name = 'pgq.failpoint' and name <> s.boot_val order by 1",
+            "select place from pg_settings, unnest(enumvals) place
+              where name = 'pgq.failpoint' and place <> boot_val order by 1",
             &[],
         );
         match self.rng.choice(names).filter(|_| self.rng.bool()) {
