@@ -148,7 +148,9 @@ fn open_to_all(made: &Path, place: &Path) -> Outcome {
         }
     }
     if let Some(parent) = place.parent() {
-        let _ = fs::set_permissions(parent, Permissions::from_mode(0o755));
+        // Only ever more than it was: it may be a folder that others share.
+        let mode = fs::metadata(parent).map_or(0o755, |about| about.mode() & 0o7777);
+        let _ = fs::set_permissions(parent, Permissions::from_mode(mode | 0o755));
     }
     Ok(())
 }
