@@ -1,0 +1,109 @@
+//! What is to be done for a database besides ticking, a transaction at a time.
+
+use crate::process::Name;
+use std::fmt;
+
+/// One row of `pgq.maint_operations()`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// Call a function of no or one text argument; an answer that is not zero asks for another call.
+    Call {
+        /// `schema.name`
+        function: Name,
+        /// Mostly a queue.
+        argument: Option<Name>,
+    },
+    /// Vacuum a table, which is only asked for where autovacuum is off.
+    Vacuum {
+        /// `schema.name`
+        table: Name,
+        /// And gather its statistics.
+        analyze: bool,
+    },
+}
+
+impl Operation {
+    /// Reads a row: `vacuum` and `vacuum analyze`, in any case, are statements, everything else is a function.
+    pub fn of_row(name: Name, argument: Option<Name>) -> Operation {
+        let words: Vec<Vec<u8>> = name
+            .0
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty())
+            .map(<[u8]>::to_ascii_lowercase)
+            .collect();
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        match (words.as_slice(), argument) {
+            ([b"vacuum"], Some(table)) => Operation::Vacuum { table, analyze: false },
+            ([b"vacuum", b"analyze"], Some(table)) => Operation::Vacuum { table, analyze: true },
+            (_, argument) => Operation::Call { function: name, argument },
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operation::Call { function, argument: None } => write!(f, "{function}()"),
+            Operation::Call { function, argument: Some(argument) } => write!(f, "{function}('{argument}')"),
+            Operation::Vacuum { table, analyze: false } => write!(f, "vacuum {table}"),
+            Operation::Vacuum { table, analyze: true } => write!(f, "vacuum analyze {table}"),
+        }
+    }
+}
+
+/// A piece of work that may fail by itself; also the name under which its failures are remembered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// See whether the extension is there.
+    Look,
+    /// See which queues are due.
+    LookForDue,
+    /// Tick a queue.
+    Tick(Name),
+    /// Bring back some of the events that somebody wanted again.
+    Retry,
+    /// Ask what maintenance there is to do.
+    Plan,
+    /// Do one thing of that.
+    Operation(Operation),
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Work::Look => f.write_str("look for the extension"),
+            Work::LookForDue => f.write_str("look for queues to tick"),
+            Work::Tick(queue) => write!(f, "tick of queue \"{queue}\""),
+            Work::Retry => f.write_str("pgq.maint_retry_events()"),
+            Work::Plan => f.write_str("pgq.maint_operations()"),
+            Work::Operation(operation) => operation.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name(text.as_bytes().to_vec())
+    }
+
+    fn shown(function: &str, argument: Option<&str>) -> String {
+        Operation::of_row(name(function), argument.map(name)).to_string()
+    }
+
+    #[test]
+    fn rows_are_calls_or_vacuums() {
+        assert_eq!(shown("pgq.maint_rotate_tables_step1", Some("q")), "pgq.maint_rotate_tables_step1('q')");
+        assert_eq!(shown("pgq.maint_rotate_tables_step2", None), "pgq.maint_rotate_tables_step2()");
+        assert_eq!(shown("vacuum", Some("pgq.tick")), "vacuum pgq.tick");
+        assert_eq!(shown("VACUUM  Analyze", Some("pgq.tick")), "vacuum analyze pgq.tick");
+        assert_eq!(shown("public.vacuum", Some("q")), "public.vacuum('q')");
+    }
+
+    #[test]
+    fn a_name_in_another_encoding_is_shown_escaped() {
+        assert_eq!(Work::Tick(Name(b"caf\xe9".to_vec())).to_string(), r#"tick of queue "caf\xe9""#);
+    }
+}

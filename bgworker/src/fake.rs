@@ -1,0 +1,247 @@
+//! A server and a clock for tests: waiting moves the clock, every call is written down.
+
+use crate::chore::Operation;
+use crate::launcher::{Candidate, Cluster, Launcher};
+use crate::process::{Failure, Name, Process, Settings, Stage};
+use crate::ticker::{Database, Next, Ticker};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub fn name(text: &str) -> Name {
+    Name(text.as_bytes().to_vec())
+}
+
+const DEFAULTS: Settings = Settings {
+    ticker: true,
+    ticker_period: secs(1),
+    retry_period: secs(30),
+    maint_period: secs(120),
+    check_period: secs(60),
+};
+
+/// A database in which every queue is always due.
+pub struct FakeDatabase {
+    ticker: Ticker,
+    now: Duration,
+    left: bool,
+    queues: Vec<Name>,
+    pub settings: Settings,
+    pub version: Option<String>,
+    /// When the extension is dropped.
+    pub gone_at: Option<Duration>,
+    pub operations: Vec<Operation>,
+    /// Calls that fail, and why.
+    pub broken: BTreeMap<String, String>,
+    /// Calls that ask so often for another one.
+    pub answers: BTreeMap<String, usize>,
+    /// How long calls take whose first word is this.
+    pub takes: BTreeMap<String, Duration>,
+    pub calls: Vec<String>,
+    pub log: Vec<String>,
+    pub reports: Vec<Stage>,
+}
+
+impl FakeDatabase {
+    pub fn with_queues(queues: &[&str]) -> Self {
+        FakeDatabase {
+            ticker: Ticker::default(),
+            now: Duration::ZERO,
+            left: false,
+            queues: queues.iter().copied().map(name).collect(),
+            settings: DEFAULTS,
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            gone_at: None,
+            operations: Vec::new(),
+            broken: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            takes: BTreeMap::new(),
+            calls: Vec::new(),
+            log: Vec::new(),
+            reports: Vec::new(),
+        }
+    }
+
+    /// Serves, until the time is over or the ticker leaves.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut ticker = std::mem::take(&mut self.ticker);
+        while self.now < end && !self.left {
+            match ticker.step(self) {
+                Next::Wait(pause) => self.wait(pause.min(end.saturating_sub(self.now))),
+                Next::Leave(stage) => {
+                    self.left = true;
+                    self.report(stage);
+                }
+            }
+        }
+        self.ticker = ticker;
+    }
+
+    pub fn count(&self, call: &str) -> usize {
+        self.calls.iter().filter(|made| *made == call).count()
+    }
+
+    pub fn calls_after(&self, call: &str) -> Vec<&str> {
+        self.calls.iter().skip_while(|made| *made != call).skip(1).map(String::as_str).collect()
+    }
+
+    fn called(&mut self, call: String) -> Result<i64, Failure> {
+        let first_word = call.split(' ').next().unwrap_or_default();
+        self.now += self.takes.get(first_word).copied().unwrap_or_default();
+        let broken = self.broken.get(&call).cloned();
+        let again = self.answers.get_mut(&call).is_some_and(|left| {
+            let again = *left > 0;
+            *left = left.saturating_sub(1);
+            again
+        });
+        self.calls.push(call);
+        broken.map_or(Ok(i64::from(again)), |reason| Err(Failure(reason)))
+    }
+}
+
+impl Process for FakeDatabase {
+    fn now(&mut self) -> Duration {
+        self.now
+    }
+    fn settings(&mut self) -> Settings {
+        self.settings
+    }
+    fn wait(&mut self, at_most: Duration) {
+        self.now += at_most;
+    }
+    fn log(&mut self, line: &str) {
+        self.log.push(line.to_owned());
+    }
+}
+
+impl Database for FakeDatabase {
+    fn extension(&mut self) -> Result<Option<String>, Failure> {
+        match self.broken.get("extension") {
+            Some(reason) => Err(Failure(reason.clone())),
+            None if self.gone_at.is_some_and(|gone| gone <= self.now) => Ok(None),
+            None => Ok(self.version.clone()),
+        }
+    }
+    fn due_queues(&mut self) -> Result<Vec<Name>, Failure> {
+        self.called("due".to_owned()).map(|_| self.queues.clone())
+    }
+    fn tick(&mut self, queue: &Name) -> Result<(), Failure> {
+        self.called(format!("tick {queue}")).map(|_| ())
+    }
+    fn retry(&mut self) -> Result<i64, Failure> {
+        self.called("retry".to_owned())
+    }
+    fn operations(&mut self) -> Result<Vec<Operation>, Failure> {
+        self.called("plan".to_owned()).map(|_| self.operations.clone())
+    }
+    fn perform(&mut self, operation: &Operation) -> Result<i64, Failure> {
+        self.called(format!("do {operation}"))
+    }
+    fn report(&mut self, stage: Stage) {
+        self.reports.push(stage);
+    }
+}
+
+/// A server whose tickers do what a test lets them.
+pub struct FakeCluster {
+    launcher: Launcher<u32>,
+    now: Duration,
+    databases: Vec<Candidate>,
+    pub settings: Settings,
+    pub broken: Option<Failure>,
+    /// Processes that may run at once.
+    pub room: usize,
+    /// The stage of each ticker that was ever started, and whether it is alive.
+    pub tickers: Vec<(u32, Stage, bool)>,
+    /// When each was started, and for which database.
+    pub starts: Vec<(u64, u32)>,
+    pub log: Vec<String>,
+}
+
+impl FakeCluster {
+    pub fn with_databases(oids: &[u32]) -> Self {
+        let mut cluster = FakeCluster {
+            launcher: Launcher::default(),
+            now: Duration::ZERO,
+            databases: Vec::new(),
+            settings: DEFAULTS,
+            broken: None,
+            room: 100,
+            tickers: Vec::new(),
+            starts: Vec::new(),
+            log: Vec::new(),
+        };
+        cluster.set_databases(oids);
+        cluster
+    }
+
+    pub fn set_databases(&mut self, oids: &[u32]) {
+        self.databases =
+            oids.iter().map(|oid| Candidate { oid: *oid, name: name(&format!("db{oid}")) }).collect();
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut launcher = std::mem::take(&mut self.launcher);
+        while self.now < end {
+            let pause = launcher.step(self);
+            assert!(pause > Duration::ZERO, "the launcher must not spin");
+            self.wait(pause.min(end.saturating_sub(self.now)));
+        }
+        self.launcher = launcher;
+    }
+
+    /// The ticker of this database says that it has come so far, or its last word.
+    pub fn say(&mut self, oid: u32, stage: Stage, alive: bool) {
+        let ticker = self.tickers.iter_mut().rev().find(|(of, _, _)| *of == oid).expect("was started");
+        (ticker.1, ticker.2) = (stage, alive);
+    }
+
+    /// The seconds at which the database got a ticker.
+    pub fn starts_of(&self, oid: u32) -> Vec<u64> {
+        self.starts.iter().filter(|(_, of)| *of == oid).map(|(at, _)| *at).collect()
+    }
+}
+
+impl Process for FakeCluster {
+    fn now(&mut self) -> Duration {
+        self.now
+    }
+    fn settings(&mut self) -> Settings {
+        self.settings
+    }
+    fn wait(&mut self, at_most: Duration) {
+        self.now += at_most;
+    }
+    fn log(&mut self, line: &str) {
+        self.log.push(line.to_owned());
+    }
+}
+
+impl Cluster for FakeCluster {
+    type Ticker = u32;
+
+    fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
+        self.broken.clone().map_or_else(|| Ok(self.databases.clone()), Err)
+    }
+    fn start(&mut self, candidate: &Candidate) -> Option<u32> {
+        if self.tickers.iter().filter(|(_, _, alive)| *alive).count() >= self.room {
+            return None;
+        }
+        self.tickers.push((candidate.oid, Stage::Looking, true));
+        self.starts.push((self.now.as_secs(), candidate.oid));
+        Some(self.tickers.len() as u32 - 1)
+    }
+    fn stage(&mut self, ticker: &u32) -> (Stage, bool) {
+        let (_, stage, alive) = self.tickers[*ticker as usize];
+        (stage, alive)
+    }
+}

@@ -1,0 +1,393 @@
+//! The process that serves one database: ticks, retries, maintenance.
+//!
+//! It goes by steps. A step looks whether the extension is (still) there, ticks the queues that are due if it is
+//! time to look at them, and does one chore. So a long round of maintenance delays a tick by one chore, and a long
+//! round of ticks delays maintenance, but neither ever keeps the other from its turn.
+
+use crate::chore::{Operation, Work};
+use crate::process::{Failure, Name, Process, Settings, Stage};
+use crate::schedule::Every;
+use crate::trouble::Troubles;
+use crate::version;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// One database. Every function that can fail is a transaction of its own: it is committed when it answers, and
+/// rolled back when it fails.
+pub trait Database: Process {
+    /// The version of the extension that is installed here; `None`: it is not. Changes nothing.
+    fn extension(&mut self) -> Result<Option<String>, Failure>;
+
+    /// The queues that the tick rule wants ticked now. Changes nothing and assigns no transaction id, so that an
+    /// idle database stays idle.
+    fn due_queues(&mut self) -> Result<Vec<Name>, Failure>;
+
+    /// Ticks a queue if that is still due.
+    fn tick(&mut self, queue: &Name) -> Result<(), Failure>;
+
+    /// Brings back some events that a consumer wanted again; says how many.
+    fn retry(&mut self) -> Result<i64, Failure>;
+
+    /// What maintenance there is to do, in order.
+    fn operations(&mut self) -> Result<Vec<Operation>, Failure>;
+
+    /// Does one thing of that; an answer that is not zero asks for another call.
+    fn perform(&mut self, operation: &Operation) -> Result<i64, Failure>;
+
+    /// Tells the launcher how far this process has come.
+    fn report(&mut self, stage: Stage);
+}
+
+/// A chore that asks for another call is called so often before the others get their turn.
+const CALLS_IN_A_ROW: u32 = 1000;
+
+/// Serves the database until there is a reason to leave, and tells it to the launcher.
+pub fn serve(database: &mut impl Database) {
+    let mut ticker = Ticker::default();
+    loop {
+        match ticker.step(database) {
+            Next::Wait(pause) => database.wait(pause),
+            Next::Leave(stage) => return database.report(stage),
+        }
+    }
+}
+
+/// What a step wants to happen before the next one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Wait(Duration),
+    Leave(Stage),
+}
+
+/// What this process remembers. All of it may be lost: whoever comes next begins with a full round.
+#[derive(Debug, Default)]
+pub(crate) struct Ticker {
+    ticks: Every,
+    retries: Every,
+    maintenance: Every,
+    chores: VecDeque<Chore>,
+    troubles: Troubles<Work>,
+    /// The installed version that has been found to be none of ours.
+    foreign: Option<String>,
+    serving: bool,
+}
+
+#[derive(Debug)]
+struct Chore {
+    work: Work,
+    calls: u32,
+}
+
+impl Ticker {
+    pub(crate) fn step(&mut self, database: &mut impl Database) -> Next {
+        let settings = database.settings();
+        if !settings.ticker {
+            return Next::Leave(Stage::SwitchedOff);
+        }
+        if let Some(next) = self.look(database, &settings) {
+            return next;
+        }
+        if self.ticks.begins(database.now(), settings.ticker_period) {
+            self.tick_due_queues(database);
+        }
+        self.plan_chores(database.now(), &settings);
+        if let Some(chore) = self.chores.pop_front() {
+            self.do_chore(database, chore);
+        }
+        Next::Wait(self.pause(database.now(), &settings))
+    }
+
+    /// Sees whether the extension is here and ours to serve; if not, says what to do instead.
+    fn look(&mut self, database: &mut impl Database, settings: &Settings) -> Option<Next> {
+        match database.extension() {
+            Err(failure) => {
+                let now = database.now();
+                self.troubles.failed(Work::Look, now, failure).inspect(|line| database.log(line));
+                return Some(Next::Wait(settings.check_period.min(Duration::from_secs(10))));
+            }
+            Ok(None) => return Some(Next::Leave(Stage::NoExtension)),
+            Ok(Some(version)) if !version::understands(version::LIBRARY, &version) => {
+                self.announce(database);
+                if self.foreign.as_ref() != Some(&version) {
+                    database.log(&format!(
+                        "extension pgq {version} is not served by this library of version {}: after an update \
+                         of either, ALTER EXTENSION pgq UPDATE or a restart of the server brings them together",
+                        version::LIBRARY
+                    ));
+                    self.foreign = Some(version);
+                }
+                return Some(Next::Wait(settings.check_period));
+            }
+            Ok(Some(_)) => {}
+        }
+        self.well(database, &Work::Look);
+        self.foreign = None;
+        self.announce(database);
+        None
+    }
+
+    fn announce(&mut self, database: &mut impl Database) {
+        if !self.serving {
+            self.serving = true;
+            database.report(Stage::Serving);
+        }
+    }
+
+    fn tick_due_queues(&mut self, database: &mut impl Database) {
+        let Some(due) = self.attempt(database, Work::LookForDue, Database::due_queues) else { return };
+        for queue in due {
+            self.attempt(database, Work::Tick(queue.clone()), |database| database.tick(&queue));
+        }
+    }
+
+    fn plan_chores(&mut self, now: Duration, settings: &Settings) {
+        let waiting =
+            |work: fn(&Work) -> bool, chores: &VecDeque<Chore>| chores.iter().any(|c| work(&c.work));
+        if !waiting(|work| *work == Work::Retry, &self.chores)
+            && self.retries.begins(now, settings.retry_period)
+        {
+            self.chores.push_back(Chore { work: Work::Retry, calls: 0 });
+        }
+        if !waiting(|work| *work != Work::Retry, &self.chores)
+            && self.maintenance.begins(now, settings.maint_period)
+        {
+            self.chores.push_back(Chore { work: Work::Plan, calls: 0 });
+        }
+    }
+
+    fn do_chore(&mut self, database: &mut impl Database, chore: Chore) {
+        let Chore { work, calls } = chore;
+        let answer = match &work {
+            Work::Plan => {
+                let operations = self.attempt(database, Work::Plan, Database::operations);
+                let works = operations.into_iter().flatten().map(Work::Operation);
+                self.chores.extend(works.map(|work| Chore { work, calls: 0 }));
+                return;
+            }
+            Work::Retry => self.attempt(database, Work::Retry, Database::retry),
+            Work::Operation(operation) => {
+                self.attempt(database, work.clone(), |database| database.perform(operation))
+            }
+            Work::Look | Work::LookForDue | Work::Tick(_) => unreachable!("not a chore: {work}"),
+        };
+        let again = answer.is_some_and(|answer| answer != 0);
+        if again && calls + 1 < CALLS_IN_A_ROW {
+            self.chores.push_front(Chore { work, calls: calls + 1 });
+        } else if again && work == Work::Retry {
+            self.chores.push_back(Chore { work, calls: 0 });
+        }
+    }
+
+    /// Does work unless it is pausing after failures. A failure is remembered and logged, and concerns nothing
+    /// else; only when the extension has gone meanwhile it is no failure, the next step will see to that.
+    fn attempt<D: Database, T>(
+        &mut self,
+        database: &mut D,
+        work: Work,
+        action: impl FnOnce(&mut D) -> Result<T, Failure>,
+    ) -> Option<T> {
+        if !self.troubles.allow(&work, database.now()) {
+            return None;
+        }
+        match action(database) {
+            Ok(answer) => {
+                self.well(database, &work);
+                Some(answer)
+            }
+            Err(failure) => {
+                if database.extension() != Ok(None) {
+                    let now = database.now();
+                    self.troubles.failed(work, now, failure).inspect(|line| database.log(line));
+                }
+                None
+            }
+        }
+    }
+
+    fn well(&mut self, database: &mut impl Database, work: &Work) {
+        self.troubles.succeeded(work).inspect(|line| database.log(line));
+    }
+
+    fn pause(&self, now: Duration, settings: &Settings) -> Duration {
+        if !self.chores.is_empty() {
+            return Duration::ZERO;
+        }
+        let next = [
+            self.ticks.next(settings.ticker_period),
+            self.retries.next(settings.retry_period),
+            self.maintenance.next(settings.maint_period),
+        ];
+        next.into_iter().min().unwrap_or_default().saturating_sub(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{FakeDatabase, millis, name, secs};
+
+    #[test]
+    fn ticks_retries_and_maintains_each_in_its_period() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.run_for(secs(240));
+        assert_eq!(database.count("due"), 240);
+        assert_eq!(database.count("tick a"), 240);
+        assert_eq!(database.count("retry"), 8);
+        assert_eq!(database.count("plan"), 2);
+        assert_eq!(database.reports, [Stage::Serving]);
+    }
+
+    #[test]
+    fn an_idle_database_is_only_looked_at() {
+        let mut database = FakeDatabase::with_queues(&[]);
+        database.run_for(secs(29));
+        assert_eq!(database.calls_after("plan"), vec!["due"; 28]);
+    }
+
+    #[test]
+    fn a_broken_queue_pauses_alone() {
+        let mut database = FakeDatabase::with_queues(&["a", "b", "c"]);
+        database.broken.insert("tick b".to_owned(), "nonsense setting".to_owned());
+        database.run_for(secs(70));
+        assert_eq!(database.count("tick a"), 70);
+        assert_eq!(database.count("tick c"), 70);
+        // At 0, after 10 s, and after 20 s more; the next attempt is due at 70 s.
+        assert_eq!(database.count("tick b"), 3);
+        assert_eq!(
+            database.log,
+            ["tick of queue \"b\" failed (1 in a row), next attempt in 10 s: nonsense setting"]
+        );
+        database.broken.clear();
+        database.run_for(secs(5));
+        assert_eq!(database.log[1], "tick of queue \"b\" works again after 3 failures");
+        assert_eq!(database.count("tick b"), 8);
+    }
+
+    #[test]
+    fn a_broken_operation_does_not_starve_those_after_it() {
+        let mut database = FakeDatabase::with_queues(&[]);
+        database.operations = ["one", "two", "three"].map(call).to_vec();
+        database.broken.insert("do two()".to_owned(), "broken".to_owned());
+        database.run_for(secs(1));
+        assert_eq!(database.calls_after("plan"), ["do one()", "do two()", "do three()"]);
+    }
+
+    #[test]
+    fn operations_are_repeated_while_they_ask_for_it() {
+        let mut database = FakeDatabase::with_queues(&[]);
+        database.operations = ["one", "two"].map(call).to_vec();
+        database.answers.insert("do one()".to_owned(), 2);
+        database.run_for(secs(1));
+        assert_eq!(database.calls_after("plan"), ["do one()", "do one()", "do one()", "do two()"]);
+    }
+
+    #[test]
+    fn an_operation_without_end_is_left_for_the_next_round() {
+        let mut database = FakeDatabase::with_queues(&[]);
+        database.operations = ["endless", "two"].map(call).to_vec();
+        database.answers.insert("do endless()".to_owned(), usize::MAX);
+        database.run_for(secs(1));
+        assert_eq!(database.count("do endless()"), CALLS_IN_A_ROW as usize);
+        assert_eq!(database.count("do two()"), 1);
+    }
+
+    #[test]
+    fn many_retries_come_in_turns_with_maintenance_but_without_a_pause() {
+        let mut database = FakeDatabase::with_queues(&[]);
+        database.operations = vec![call("one")];
+        database.answers.insert("retry".to_owned(), 2500);
+        database.run_for(secs(1));
+        assert_eq!(database.count("retry"), 2501);
+        let calls = &database.calls;
+        let done = calls.iter().position(|call| call == "do one()").expect("done");
+        assert!(
+            calls[done..].iter().any(|call| call == "retry"),
+            "maintenance waits for no more than its turn"
+        );
+    }
+
+    #[test]
+    fn long_maintenance_delays_ticks_by_one_chore() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.operations = (0..5).map(|n| call(&format!("slow{n}"))).collect();
+        database.takes.insert("do".to_owned(), secs(3));
+        database.run_for(secs(15));
+        assert_eq!(database.calls_after("plan")[..4], ["do slow0()", "due", "tick a", "do slow1()"]);
+    }
+
+    #[test]
+    fn ticks_longer_than_the_period_leave_chores_their_turn() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.takes.insert("tick".to_owned(), secs(5));
+        database.run_for(secs(10));
+        assert_eq!(database.count("retry"), 1);
+        assert_eq!(database.count("plan"), 1);
+    }
+
+    #[test]
+    fn leaves_when_the_extension_goes_and_does_not_complain() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.run_for(secs(3));
+        database.broken.insert("due".to_owned(), "schema \"pgq\" does not exist".to_owned());
+        database.gone_at = Some(millis(3000));
+        database.run_for(secs(3));
+        assert_eq!(database.reports, [Stage::Serving, Stage::NoExtension]);
+        assert!(database.log.is_empty(), "{:?}", database.log);
+    }
+
+    #[test]
+    fn never_serves_where_the_extension_is_not() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.version = None;
+        database.run_for(secs(1));
+        assert_eq!(database.reports, [Stage::NoExtension]);
+        assert!(database.calls.is_empty());
+    }
+
+    #[test]
+    fn idles_over_a_version_that_is_not_ours_and_says_so_once() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.version = Some("99.0".to_owned());
+        database.run_for(secs(600));
+        assert_eq!(database.log.len(), 1);
+        assert!(database.log[0].starts_with("extension pgq 99.0 is not served"));
+        assert!(database.calls.is_empty());
+        database.version = Some(version::LIBRARY.to_owned());
+        database.run_for(secs(60));
+        assert!(database.count("tick a") > 0);
+    }
+
+    #[test]
+    fn leaves_when_it_is_switched_off() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.run_for(secs(2));
+        database.settings.ticker = false;
+        database.run_for(secs(2));
+        assert_eq!(database.reports, [Stage::Serving, Stage::SwitchedOff]);
+        assert_eq!(database.count("tick a"), 2);
+    }
+
+    #[test]
+    fn a_changed_period_holds_at_the_next_step() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.run_for(secs(2));
+        database.settings.ticker_period = millis(100);
+        database.run_for(secs(1));
+        assert_eq!(database.count("tick a"), 2 + 10);
+    }
+
+    #[test]
+    fn a_failing_look_is_survived() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.broken.insert("extension".to_owned(), "out of memory".to_owned());
+        database.run_for(secs(15));
+        assert_eq!(database.log.len(), 1);
+        database.broken.clear();
+        database.run_for(secs(10));
+        assert!(database.count("tick a") > 0);
+    }
+
+    fn call(function: &str) -> Operation {
+        Operation::Call { function: name(function), argument: None }
+    }
+}
