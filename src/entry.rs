@@ -1,7 +1,10 @@
-//! The symbols by which `sql/pgq/functions/*.sql` names our functions: the table of contents of the library.
+//! The symbols that the server looks up: those by which `sql/pgq/functions/*.sql` names our functions, the table of
+//! contents of the library, and where it enters by itself.
 #![allow(unsafe_code)]
 
-use crate::{batch, capture};
+use crate::{batch, capture, guc, pg, worker};
+use pgrx::pg_sys::Datum;
+use pgrx::pg_sys::panic::pgrx_extern_c_guard;
 
 crate::sql_functions! {
     insert_event => capture::insert_event,
@@ -19,5 +22,33 @@ crate::sql_functions! {
 /// Called by the server when it loads the library, in each backend or, preloaded, in the postmaster.
 #[unsafe(no_mangle)]
 extern "C-unwind" fn _PG_init() {
-    crate::pg::watch::register();
+    // SAFETY: the guard turns a panic into a server error, so nothing unwinds into C.
+    unsafe {
+        pgrx_extern_c_guard(|| {
+            pg::watch::register();
+            guc::define();
+            if pg::guc::is_preloading() {
+                worker::register();
+            }
+        });
+    }
+}
+
+/// Where the launcher's process begins.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn pgq_launcher_main(_: Datum) {
+    // SAFETY: as above.
+    unsafe { pgrx_extern_c_guard(|| worker::launcher()) }
+}
+
+/// Where a ticker's process begins.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn pgq_ticker_main(argument: Datum) {
+    // SAFETY: as above; only the launcher has a process begin here, through `Child::start`.
+    unsafe {
+        pgrx_extern_c_guard(|| {
+            let (database, seat) = pg::children::assignment(argument);
+            worker::ticker(database, seat);
+        });
+    }
 }

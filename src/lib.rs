@@ -5,12 +5,15 @@
 //! ```
 //!
 //! A module a stage of the event's way; `pg` is the one fence around the server's C code, `entry` lists the
-//! symbols that SQL calls. Rules that need no server are in `pgq_core`.
+//! symbols that the server looks up. Rules that need no server are in `pgq_core`. `worker` is where the ticker's own
+//! processes live (what they decide is in `pgq_bgworker`), `guc` has the settings.
 
 mod batch;
 mod capture;
 mod entry;
 mod error;
+mod guc;
 mod pg;
+mod worker;
 
 ::pgrx::pg_module_magic!(name = c"pgq", version = c"4.0.0");

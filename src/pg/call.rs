@@ -162,6 +162,12 @@ impl Error {
     }
 }
 
+/// Writes a line to the server's log.
+pub fn log(line: Text) {
+    let state = pg_sys::errcodes::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+    ErrorReport::new(state, format!("pgq: {line}"), "pgq").report(pgrx::PgLogLevel::LOG);
+}
+
 /// Exports `NAME_wrapper` (and the record by which the server knows its calling convention) for each function.
 #[macro_export]
 macro_rules! sql_functions {

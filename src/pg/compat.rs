@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use pgrx::pg_sys;
+use std::ffi::CStr;
 
 /// The attribute at a position (from 0) of a descriptor.
 ///
@@ -67,5 +68,42 @@ pub unsafe fn begin_index_scan(
     #[cfg(not(feature = "pg18"))]
     unsafe {
         pg_sys::index_beginscan(heap, index, snapshot, keys, 0)
+    }
+}
+
+/// Sets the handler of a signal.
+///
+/// # Safety
+/// The handler does only what may be done in one.
+pub unsafe fn set_signal_handler(signal: std::ffi::c_int, handler: pg_sys::pqsigfunc) {
+    // SAFETY: passed on to the caller.
+    #[cfg(feature = "pg18")]
+    unsafe {
+        pg_sys::pqsignal_be(signal, handler);
+    }
+    // SAFETY: passed on to the caller.
+    #[cfg(not(feature = "pg18"))]
+    unsafe {
+        pg_sys::pqsignal(signal, handler);
+    }
+}
+
+/// Settings that a worker fixes for itself and that not all majors have.
+pub const FIXED_SETTINGS: &[(&CStr, &CStr)] = &[
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    (c"transaction_timeout", c"0"),
+];
+
+/// Whether the user owns the database, or might do as he likes anyway.
+pub fn owns_database(database: pg_sys::Oid, user: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(feature = "pg15")]
+    unsafe {
+        pg_sys::pg_database_ownercheck(database, user)
+    }
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(not(feature = "pg15"))]
+    unsafe {
+        pg_sys::object_ownercheck(pg_sys::DatabaseRelationId, database, user)
     }
 }

@@ -78,7 +78,8 @@ fn is_shutdown(state: PgSqlErrorCode) -> bool {
     )
 }
 
-fn from_caught(caught: CaughtError) -> Error {
+/// A caught error as a value.
+pub(super) fn from_caught(caught: CaughtError) -> Error {
     let report = match &caught {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
         CaughtError::RustPanic { ereport, .. } => ereport,

@@ -1,0 +1,88 @@
+//! The settings `pgq.*`, which ALTER SYSTEM and a reload change.
+
+use crate::pg;
+use pgq_bgworker::Settings;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use std::ffi::CStr;
+use std::time::Duration;
+
+static TICKER: GucSetting<bool> = GucSetting::<bool>::new(true);
+static TICKER_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static RETRY_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(30);
+static MAINT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(120);
+static CHECK_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(60);
+
+const HOUR_MS: i32 = 3_600_000;
+const DAY_S: i32 = 86_400;
+
+/// Makes the settings known, in the server's start or when a session first calls us. The defaults of the periods
+/// are those of pgqd.
+pub fn define() {
+    GucRegistry::define_bool_guc(
+        c"pgq.ticker",
+        c"Whether the server ticks queues and maintains them by itself.",
+        c"Needs pgq in shared_preload_libraries. When off, pgq.ticker() and pgq.maint_operations() have to be \
+          called from outside, by pgqd for one.",
+        &TICKER,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    period(
+        c"pgq.ticker_period",
+        c"Time from one look at the queues to the next.",
+        c"Whether a queue is ticked then, its own settings decide.",
+        &TICKER_PERIOD,
+        HOUR_MS,
+        GucFlags::UNIT_MS,
+    );
+    period(
+        c"pgq.retry_period",
+        c"Time from one round of retried events to the next.",
+        c"Each round brings back all events whose time has come.",
+        &RETRY_PERIOD,
+        DAY_S,
+        GucFlags::UNIT_S,
+    );
+    period(
+        c"pgq.maint_period",
+        c"Time from one round of maintenance to the next.",
+        c"Each round does what pgq.maint_operations() lists; a queue rotates only after its own rotation period.",
+        &MAINT_PERIOD,
+        DAY_S,
+        GucFlags::UNIT_S,
+    );
+    period(
+        c"pgq.check_period",
+        c"Time after which a database without the extension is looked into again.",
+        c"New databases are looked into within a second.",
+        &CHECK_PERIOD,
+        DAY_S,
+        GucFlags::UNIT_S,
+    );
+    #[cfg(feature = "failpoints")]
+    pg::failpoint::define();
+    pg::guc::reserve_prefix();
+}
+
+fn period(
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    setting: &'static GucSetting<i32>,
+    longest: i32,
+    unit: GucFlags,
+) {
+    GucRegistry::define_int_guc(name, short, long, setting, 1, longest, GucContext::Sighup, unit);
+}
+
+/// The settings in force.
+pub fn settings() -> Settings {
+    let seconds = |setting: &GucSetting<i32>| Duration::from_secs(setting.get() as u64);
+    Settings {
+        ticker: TICKER.get(),
+        ticker_period: Duration::from_millis(TICKER_PERIOD.get() as u64),
+        retry_period: seconds(&RETRY_PERIOD),
+        maint_period: seconds(&MAINT_PERIOD),
+        check_period: seconds(&CHECK_PERIOD),
+    }
+}

@@ -1,0 +1,188 @@
+//! Shared memory: a seat for each ticker, on which it says how far it has come.
+//!
+//! The server does not tell the launcher with which status a child ended, and somebody who wants a database for
+//! himself must find the process that sits in it. Nothing here is locked; a word that comes too late, from a
+//! ticker whose seat has been given to another, is not heard, since each start has a number of its own.
+#![allow(unsafe_code)]
+
+use super::session::Session;
+use super::signal;
+use pgq_bgworker::Stage;
+use pgrx::pg_sys;
+use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::panic::pgrx_extern_c_guard;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+
+/// The head of the shared memory; as many [`Place`]s as there may be background workers follow it.
+#[repr(C)]
+struct Board {
+    places: u32,
+    /// How many tickers were ever started.
+    starts: AtomicU32,
+    /// The latch of the launcher. Its memory outlives it: at worst a stranger is woken for nothing.
+    launcher: AtomicPtr<pg_sys::Latch>,
+}
+
+#[repr(C)]
+struct Place {
+    /// The number of the start, and in the lowest byte the stage.
+    word: AtomicU64,
+    database: AtomicU32,
+    process: AtomicI32,
+}
+
+/// Null in a server that has not preloaded us.
+static BOARD: AtomicPtr<Board> = AtomicPtr::new(std::ptr::null_mut());
+
+type Hook = Option<unsafe extern "C-unwind" fn()>;
+static NEXT_REQUEST: Session<Hook> = Session::new(None);
+static NEXT_STARTUP: Session<Hook> = Session::new(None);
+
+/// Asks for the shared memory. Only while libraries are being preloaded.
+pub fn request() {
+    // SAFETY: hooks are chained as the server's documentation asks, before any other process exists.
+    unsafe {
+        NEXT_REQUEST.with(|next| *next = pg_sys::shmem_request_hook);
+        pg_sys::shmem_request_hook = Some(on_request);
+        NEXT_STARTUP.with(|next| *next = pg_sys::shmem_startup_hook);
+        pg_sys::shmem_startup_hook = Some(on_startup);
+    }
+}
+
+unsafe extern "C-unwind" fn on_request() {
+    // SAFETY: called by the server when memory may be requested; the next hook is what was there before ours.
+    unsafe {
+        pgrx_extern_c_guard(|| {
+            NEXT_REQUEST.with(|next| *next).into_iter().for_each(|next| next());
+            pg_sys::RequestAddinShmemSpace(size());
+        });
+    }
+}
+
+unsafe extern "C-unwind" fn on_startup() {
+    // SAFETY: called in the postmaster, while no other process can see the memory, at the start and after each
+    // crash; it is as large as asked for, and aligned for any type. All-zero bytes are a valid value of it.
+    unsafe {
+        pgrx_extern_c_guard(|| {
+            NEXT_STARTUP.with(|next| *next).into_iter().for_each(|next| next());
+            let mut found = false;
+            let board = pg_sys::ShmemInitStruct(c"pgq".as_ptr(), size(), &mut found).cast::<Board>();
+            board.cast::<u8>().write_bytes(0, size());
+            (*board).places = pg_sys::max_worker_processes as u32;
+            BOARD.store(board, SeqCst);
+        });
+    }
+}
+
+fn size() -> usize {
+    // SAFETY: a setting that is fixed before libraries are asked for their wants.
+    let places = unsafe { pg_sys::max_worker_processes } as usize;
+    size_of::<Board>() + places * size_of::<Place>()
+}
+
+fn board() -> Option<(&'static Board, &'static [Place])> {
+    // SAFETY: null or what `on_startup` has made, which lives as long as the process; it is changed through
+    // atomics only, and the number of places not at all.
+    unsafe {
+        let board = BOARD.load(SeqCst).as_ref()?;
+        let places = std::ptr::from_ref(board).add(1).cast::<Place>();
+        Some((board, std::slice::from_raw_parts(places, board.places as usize)))
+    }
+}
+
+/// In the launcher: from now on a ticker that has news wakes this process.
+pub fn wake_me() {
+    if let Some((board, _)) = board() {
+        // SAFETY: a variable of this process, which points to its latch in shared memory.
+        board.launcher.store(unsafe { pg_sys::MyLatch }, SeqCst);
+    }
+}
+
+/// Asks the ticker of this database, if there is one, to leave at once. It will be away for some seconds.
+pub fn send_away(database: Oid) {
+    let Some((_, places)) = board() else { return };
+    for place in places.iter().filter(|place| place.database.load(SeqCst) == database.to_u32()) {
+        let process = place.process.load(SeqCst);
+        if signal::is_in_database(process, database) {
+            let word = place.word.load(SeqCst);
+            let said = word & !0xff | Stage::SentAway as u64;
+            if place.word.compare_exchange(word, said, SeqCst, SeqCst).is_ok() {
+                signal::terminate(process);
+            }
+        }
+    }
+}
+
+/// A place on the board, for one process.
+#[derive(Clone, Copy)]
+pub struct Seat {
+    number: u32,
+    start: u32,
+}
+
+impl Seat {
+    /// In the launcher: finds a place for a ticker that is about to be started; `taken` are those of living ones.
+    pub fn reserve(database: Oid, taken: &[u32]) -> Option<Seat> {
+        let (board, places) = board()?;
+        let number = (0..board.places).find(|number| !taken.contains(number))?;
+        let seat = Seat { number, start: board.starts.fetch_add(1, SeqCst).wrapping_add(1) };
+        let place = &places[number as usize];
+        place.process.store(0, SeqCst);
+        place.database.store(database.to_u32(), SeqCst);
+        place.word.store(seat.word(Stage::Looking), SeqCst);
+        Some(seat)
+    }
+
+    /// Which place it is.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// In the ticker: lets itself be found.
+    pub fn sit_down(&self) {
+        if let Some(place) = self.place() {
+            // SAFETY: a variable of this process.
+            place.process.store(unsafe { pg_sys::MyProcPid }, SeqCst);
+        }
+    }
+
+    /// In the ticker: tells the launcher.
+    pub fn say(&self, stage: Stage) {
+        let Some(place) = self.place() else { return };
+        place.word.store(self.word(stage), SeqCst);
+        if let Some((board, _)) = board() {
+            let launcher = board.launcher.load(SeqCst);
+            if !launcher.is_null() {
+                // SAFETY: a latch in shared memory, which is never freed.
+                unsafe { pg_sys::SetLatch(launcher) };
+            }
+        }
+    }
+
+    /// In the launcher: what was said last.
+    pub fn stage(&self) -> Stage {
+        let said = self.place().map(|place| place.word.load(SeqCst) as u8);
+        said.and_then(Stage::from_number).unwrap_or(Stage::Looking)
+    }
+
+    fn word(&self, stage: Stage) -> u64 {
+        u64::from(self.start) << 8 | stage as u64
+    }
+
+    /// The place, as long as it is this seat's.
+    fn place(&self) -> Option<&'static Place> {
+        let place = board()?.1.get(self.number as usize)?;
+        (place.word.load(SeqCst) >> 8 == u64::from(self.start)).then_some(place)
+    }
+
+    /// As handed to the process that will sit there.
+    pub fn to_bytes(self) -> [u8; 8] {
+        (u64::from(self.number) << 32 | u64::from(self.start)).to_le_bytes()
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) has made, at the start of a longer field.
+    pub fn from_bytes(bytes: &[u8]) -> Seat {
+        let word = u64::from_le_bytes(std::array::from_fn(|index| bytes[index]));
+        Seat { number: (word >> 32) as u32, start: word as u32 }
+    }
+}

@@ -1,0 +1,201 @@
+//! The processes of the ticker, as the server sees them: `pgq_bgworker` decides, here its wishes become
+//! transactions.
+
+use crate::error::{Error, Result};
+use crate::pg::children::{self, Child};
+use crate::pg::databases;
+use crate::pg::failpoint;
+use crate::pg::process;
+use crate::pg::seat::{self, Seat};
+use crate::pg::spi::{self, Row, Statement, View};
+use crate::pg::text::Text;
+use crate::pg::utility;
+use crate::pg::vacuum::vacuum;
+use crate::pg::value::{Type, Value};
+use crate::{guc, pg};
+use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage};
+use pgrx::pg_sys::Oid;
+use std::ffi::CStr;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+/// The processes' kinds, as `pg_stat_activity.backend_type` shows them.
+const LAUNCHER: &CStr = c"pgq launcher";
+const TICKER: &CStr = c"pgq ticker";
+
+/// Adds the launcher to what the server starts. Only while libraries are being preloaded.
+pub fn register() {
+    seat::request();
+    utility::watch();
+    children::register_launcher(c"pgq_launcher_main", LAUNCHER);
+}
+
+/// The launcher's life.
+pub fn launcher() -> ! {
+    process::begin(None);
+    seat::wake_me();
+    children::end_them_with_me();
+    pgq_bgworker::launch(&mut Server)
+}
+
+/// The life of the ticker of a database.
+pub fn ticker(database: Oid, seat: Seat) {
+    seat.sit_down();
+    process::begin(Some(database));
+    pgq_bgworker::serve(&mut Served { seat });
+}
+
+/// The server, from the launcher's place.
+struct Server;
+
+/// A database, from its ticker's place.
+struct Served {
+    seat: Seat,
+}
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+macro_rules! process {
+    ($($kind:ty),*) => { $(
+        impl Process for $kind {
+            fn now(&mut self) -> Duration {
+                START.elapsed()
+            }
+
+            fn settings(&mut self) -> Settings {
+                process::reload_if_asked();
+                guc::settings()
+            }
+
+            fn wait(&mut self, at_most: Duration) {
+                process::wait(at_most);
+            }
+
+            fn log(&mut self, line: &str) {
+                pg::call::log(Text(line.as_bytes()));
+            }
+        }
+    )* };
+}
+process!(Server, Served);
+
+impl Cluster for Server {
+    type Ticker = Child;
+
+    fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
+        let rows = work("list databases", || Ok(databases::list()))?;
+        let served = rows.into_iter().filter(|row| row.can_be_served);
+        Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
+    }
+
+    fn start(&mut self, candidate: &Candidate) -> Option<Child> {
+        Child::start(c"pgq_ticker_main", TICKER, Oid::from(candidate.oid), &candidate.name.0)
+    }
+
+    fn stage(&mut self, ticker: &Child) -> (Stage, bool) {
+        // In this order: what is said before the end is heard.
+        let alive = ticker.is_alive();
+        (ticker.seat.stage(), alive)
+    }
+}
+
+impl Database for Served {
+    fn extension(&mut self) -> Result<Option<String>, Failure> {
+        static VERSION: Statement = Statement::reading(
+            "SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'pgq'",
+            &[],
+        );
+        work("look for the extension", || {
+            let row = VERSION.rows_in(View::Latest, &[]).first();
+            Ok(row.and_then(|row| Some(row.text(0)?.to_string())))
+        })
+    }
+
+    fn due_queues(&mut self) -> Result<Vec<Name>, Failure> {
+        static QUEUES: Statement = Statement::reading(
+            "SELECT queue_name FROM pgq.queue \
+             WHERE NOT queue_external_ticker AND NOT queue_ticker_paused ORDER BY queue_name",
+            &[],
+        );
+        work("look for queues to tick", || {
+            let rows = QUEUES.rows_in(View::Latest, &[]);
+            Ok(rows.into_iter().filter_map(|row| name(&row, 0)).collect())
+        })
+    }
+
+    fn tick(&mut self, queue: &Name) -> Result<(), Failure> {
+        static TICK: Statement = Statement::changing("SELECT pgq.ticker($1)", &[Type::Text]);
+        work(&format!("tick queue \"{}\"", Text(&queue.0)), || {
+            TICK.rows(&[Value::Text(queue.0.clone())]);
+            Ok(())
+        })?;
+        failpoint::hit(failpoint::TICK_COMMITTED);
+        Ok(())
+    }
+
+    fn retry(&mut self) -> Result<i64, Failure> {
+        static RETRY: Statement = Statement::changing("SELECT pgq.maint_retry_events()", &[]);
+        work("pgq.maint_retry_events()", || number(RETRY.rows(&[]).first()))
+    }
+
+    fn operations(&mut self) -> Result<Vec<Operation>, Failure> {
+        static OPERATIONS: Statement =
+            Statement::reading("SELECT func_name, func_arg FROM pgq.maint_operations()", &[]);
+        work("pgq.maint_operations()", || {
+            let rows = OPERATIONS.rows(&[]).into_iter();
+            Ok(rows.filter_map(|row| Some(Operation::of_row(name(&row, 0)?, name(&row, 1)))).collect())
+        })
+    }
+
+    fn perform(&mut self, operation: &Operation) -> Result<i64, Failure> {
+        work(&operation.to_string(), || match operation {
+            Operation::Vacuum { table, analyze } => {
+                vacuum(Text(&table.0), *analyze);
+                Ok(0)
+            }
+            Operation::Call { function, argument } => {
+                if function.0 == b"pgq.maint_rotate_tables_step2" {
+                    failpoint::hit(failpoint::ROTATE_BETWEEN_STEPS);
+                }
+                call(function, argument.as_ref())
+            }
+        })
+    }
+
+    fn report(&mut self, stage: Stage) {
+        self.seat.say(stage);
+    }
+}
+
+fn call(function: &Name, argument: Option<&Name>) -> Result<i64> {
+    let parameter: &[u8] = if argument.is_some() { b"($1)" } else { b"()" };
+    let sql = [b"SELECT ", Text(&function.0).quoted_qualified().as_slice(), parameter].concat();
+    let arguments: Vec<_> =
+        argument.into_iter().map(|name| (Type::Text, Value::Text(name.0.clone()))).collect();
+    number(spi::run(&sql, &arguments).first())
+}
+
+/// The answer of a function that says how much it has done; NULL is nothing.
+fn number(row: Option<Row>) -> Result<i64> {
+    Ok(row.map_or(0, |row| match row.0.first() {
+        Some(Value::Int(number)) => i64::from(*number),
+        Some(Value::Big(number)) => *number,
+        _ => 0,
+    }))
+}
+
+fn name(row: &Row, column: usize) -> Option<Name> {
+    row.text(column).map(|text| Name(text.0.to_vec()))
+}
+
+fn work<T>(activity: &str, work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
+    process::transaction(activity, work).map_err(told)
+}
+
+/// An error as one line of the log.
+fn told(error: Error) -> Failure {
+    match error.detail {
+        Some(detail) => Failure(format!("{} ({detail})", error.message)),
+        None => Failure(error.message),
+    }
+}
