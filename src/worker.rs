@@ -72,7 +72,7 @@ macro_rules! process {
             }
 
             fn log(&mut self, line: &str) {
-                pg::call::log(Text(line.as_bytes()));
+                pg::call::log(format!("{}: {}", Text(&process::name()), Text(line.as_bytes())));
             }
         }
     )* };

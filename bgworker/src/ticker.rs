@@ -259,7 +259,7 @@ mod tests {
         );
         database.broken.clear();
         database.run_for(secs(5));
-        assert_eq!(database.log[1], "tick of queue \"b\" works again after 3 failures");
+        assert_eq!(database.log[1], "tick of queue \"b\" works again; failures before: 3");
         assert_eq!(database.count("tick b"), 8);
     }
 

@@ -68,7 +68,7 @@ impl<W: Ord + std::fmt::Display> Troubles<W> {
     /// Forgets the failures of work that has succeeded, and says what to log, if there were any.
     pub fn succeeded(&mut self, work: &W) -> Option<String> {
         let trouble = self.0.remove(work)?;
-        Some(format!("{work} works again after {} failures", trouble.failures))
+        Some(format!("{work} works again; failures before: {}", trouble.failures))
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     fn success_ends_the_trouble_and_is_told() {
         let mut troubles = Troubles::default();
         troubles.failed("a", s(0), because("broken"));
-        assert_eq!(troubles.succeeded(&"a").as_deref(), Some("a works again after 1 failures"));
+        assert_eq!(troubles.succeeded(&"a").as_deref(), Some("a works again; failures before: 1"));
         assert!(troubles.allow(&"a", s(1)));
         assert_eq!(troubles.succeeded(&"a"), None);
     }

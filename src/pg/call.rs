@@ -163,9 +163,9 @@ impl Error {
 }
 
 /// Writes a line to the server's log.
-pub fn log(line: Text) {
+pub fn log(line: String) {
     let state = pg_sys::errcodes::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
-    ErrorReport::new(state, format!("pgq: {line}"), "pgq").report(pgrx::PgLogLevel::LOG);
+    ErrorReport::new(state, line, "pgq").report(pgrx::PgLogLevel::LOG);
 }
 
 /// Exports `NAME_wrapper` (and the record by which the server knows its calling convention) for each function.

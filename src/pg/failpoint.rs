@@ -1,8 +1,9 @@
 //! Places where a test can make the server crash, as it would by itself only once in a long while.
 //!
 //! With the cargo feature `failpoints`, `SET pgq.failpoint = 'name'` arms a place for a session, and ALTER SYSTEM
-//! for the ticker; whoever comes there is killed, and the server restarts as after any crash. Without the feature
-//! nothing of this exists.
+//! with a reload for all processes there are, the ticker too. The one that comes there first is killed, and the
+//! server restarts as after any crash, after which nobody is armed: processes that start with the setting are not
+//! meant, else the server would crash for ever. Without the feature nothing of this exists.
 #![cfg_attr(not(feature = "failpoints"), allow(dead_code, reason = "the names serve the setting"))]
 
 /// Before the tick's row is inserted.
@@ -60,12 +61,16 @@ mod armed {
     use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
     use pgrx::pg_sys;
     use std::ffi::{CStr, CString, c_char, c_void};
+    use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+    /// The process in which the setting has changed last; in a child of that it is not the child.
+    static ARMED: AtomicI32 = AtomicI32::new(0);
 
     static SETTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
     /// Makes the setting known.
     pub fn define() {
-        // SAFETY: the hook has the declared type and raises no error.
+        // SAFETY: the hooks have the declared types and raise no error.
         unsafe {
             GucRegistry::define_string_guc_with_hooks(
                 c"pgq.failpoint",
@@ -75,7 +80,7 @@ mod armed {
                 GucContext::Suset,
                 GucFlags::default(),
                 Some(check),
-                None,
+                Some(assign),
                 None,
             );
         }
@@ -92,8 +97,13 @@ mod armed {
         value.is_none_or(|value| value.is_empty() || ALL.iter().any(|place| place.as_bytes() == value))
     }
 
+    unsafe extern "C-unwind" fn assign(_value: *const c_char, _extra: *mut c_void) {
+        ARMED.store(signal::this_process(), Relaxed);
+    }
+
     pub fn crash_at(place: &str) {
-        if SETTING.get().is_some_and(|armed| armed.to_bytes() == place.as_bytes()) {
+        let armed = ARMED.load(Relaxed) == signal::this_process();
+        if armed && SETTING.get().is_some_and(|armed| armed.to_bytes() == place.as_bytes()) {
             signal::crash();
         }
     }

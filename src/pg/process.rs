@@ -79,6 +79,12 @@ unsafe fn fix_setting(name: &CStr, value: &CStr) {
     }
 }
 
+/// The name under which this process was started.
+pub fn name() -> Vec<u8> {
+    // SAFETY: the server has set the entry, and its name is NUL-terminated.
+    unsafe { CStr::from_ptr((*pg_sys::MyBgworkerEntry).bgw_name.as_ptr()).to_bytes().to_vec() }
+}
+
 /// Sleeps until the latch is set or the time is over. Does not return when the server wants this process to end.
 pub fn wait(at_most: Duration) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;

@@ -27,6 +27,13 @@ pub fn terminate(process: i32) {
     unsafe { kill(process, pg_sys::SIGTERM as c_int) };
 }
 
+/// The number of this process.
+#[cfg(feature = "failpoints")]
+pub fn this_process() -> i32 {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::MyProcPid }
+}
+
 /// Ends this process as if it had been shot, so that the server restarts all others.
 #[cfg(feature = "failpoints")]
 pub fn crash() -> ! {
