@@ -9,8 +9,11 @@
 
 mod batch;
 mod capture;
+mod consume;
 mod entry;
 mod error;
 mod pg;
+mod tick;
+mod txid;
 
 ::pgrx::pg_module_magic!(name = c"pgq", version = c"4.0.0");

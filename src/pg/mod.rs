@@ -20,6 +20,7 @@ pub mod relation;
 pub mod scan;
 pub mod sequence;
 pub mod session;
+pub mod snapshot;
 pub mod spi;
 pub mod sql_insert;
 pub mod text;

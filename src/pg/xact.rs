@@ -14,6 +14,13 @@ pub fn assign_txid() -> Txid {
     Txid::new(unsafe { pg_sys::GetTopFullTransactionId() }.value)
 }
 
+/// The top-level transaction id, if the transaction has one.
+pub fn txid_if_assigned() -> Option<Txid> {
+    // SAFETY: reads the state of the current transaction.
+    let txid = Txid::new(unsafe { pg_sys::GetTopFullTransactionIdIfAny() }.value);
+    txid.is_normal().then_some(txid)
+}
+
 /// The lowest transaction id that is not assigned yet. Assigns nothing.
 pub fn next_txid() -> Txid {
     // SAFETY: reads shared memory under the server's own lock.
