@@ -10,6 +10,7 @@ use pgrx::PgSqlErrorCode;
 
 /// `txid_current()`: the id of this transaction, which gets one if it has none.
 pub fn current(_: &Call) -> Result<Value> {
+    xact::require_primary(c"pgq.txid_current()");
     Ok(xact::assign_txid().into())
 }
 

@@ -34,6 +34,12 @@ pub fn force_sync_commit() {
     unsafe { pg_sys::ForceSyncCommit() };
 }
 
+/// Refuses, in the server's own words, what cannot be done on a standby.
+pub fn require_primary(function: &std::ffi::CStr) {
+    // SAFETY: the name is NUL-terminated; the function raises an error or does nothing.
+    unsafe { pg_sys::PreventCommandDuringRecovery(function.as_ptr()) };
+}
+
 /// Refuses, in the server's own words, what cannot be done in a read-only transaction, on a standby or in a
 /// parallel worker.
 pub fn require_writable(function: &std::ffi::CStr) {

@@ -19,6 +19,7 @@ pub fn ticker(call: &Call) -> Result<Value> {
 ///
 /// A queue that cannot be ticked is reported and does not stop the others.
 pub fn ticker_all(_: &Call) -> Result<Value> {
+    xact::require_writable(c"pgq.ticker()");
     let mut ticks = 0i64;
     for queue in Queue::ticked_here() {
         match xact::isolated(|| queue.tick_if_due()) {
