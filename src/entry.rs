@@ -2,7 +2,7 @@
 //! contents of the library, and where it enters by itself.
 #![allow(unsafe_code)]
 
-use crate::{batch, capture, guc, pg, worker};
+use crate::{batch, capture, consume, guc, pg, tick, txid, worker};
 use pgrx::pg_sys::Datum;
 use pgrx::pg_sys::panic::pgrx_extern_c_guard;
 
@@ -17,6 +17,33 @@ crate::sql_functions! {
     get_batch_events => batch::get_batch_events,
     get_batch_cursor => batch::get_batch_cursor,
     batch_events => batch::batch_events,
+
+    ticker => tick::ticker,
+    ticker_all => tick::ticker_all,
+    ticker_external => tick::ticker_external,
+    force_tick => tick::force_tick,
+
+    register_consumer_at => consume::register_consumer_at,
+    unregister_consumer => consume::unregister_consumer,
+    next_batch_custom => consume::next_batch_custom,
+    find_tick_helper => consume::find_tick_helper,
+    finish_batch => consume::finish_batch,
+    event_retry_at => consume::event_retry_at,
+    event_retry_in => consume::event_retry_in,
+    batch_retry => consume::batch_retry,
+    event_retry_raw => consume::event_retry_raw,
+    maint_retry_events => consume::maint_retry_events,
+
+    txid_current => txid::current,
+    txid_current_if_assigned => txid::current_if_assigned,
+    txid_snapshot_xmin => txid::snapshot_xmin,
+    txid_snapshot_xmax => txid::snapshot_xmax,
+    txid_snapshot_xip => txid::snapshot_xip,
+    txid_in_snapshot => txid::in_snapshot,
+    txid_between => txid::is_between,
+    txids_between => txid::all_between,
+    txid_to_xid8 => txid::to_xid8,
+    xid8_to_txid => txid::from_xid8,
 }
 
 /// Called by the server when it loads the library, in each backend or, preloaded, in the postmaster.

@@ -10,10 +10,13 @@
 
 mod batch;
 mod capture;
+mod consume;
 mod entry;
 mod error;
 mod guc;
 mod pg;
+mod tick;
+mod txid;
 mod worker;
 
 ::pgrx::pg_module_magic!(name = c"pgq", version = c"4.0.0");

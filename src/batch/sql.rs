@@ -24,8 +24,16 @@ pub fn batch_event_tables(call: &Call) -> Result<Value> {
 }
 
 impl Batch {
-    /// The query. Each part asks for a range or a list of transaction ids, so that it uses the index on ev_txid.
+    /// The query, in the order of event ids.
     pub fn sql(&self) -> Vec<u8> {
+        let mut sql = self.unordered_sql();
+        sql.extend_from_slice(b" ORDER BY 1");
+        sql
+    }
+
+    /// The query without an order. Each part asks for a range or a list of transaction ids, so that it uses the
+    /// index on ev_txid.
+    pub fn unordered_sql(&self) -> Vec<u8> {
         let bounds = self.bounds();
         let range = bounds.range();
         let (start, end, owner) = (&self.start, &self.end, self.owner);
@@ -50,8 +58,6 @@ impl Batch {
                 part
             })
         });
-        let mut sql = parts.collect::<Vec<_>>().join(b"UNION ALL\n".as_slice());
-        sql.extend_from_slice(b" ORDER BY 1");
-        sql
+        parts.collect::<Vec<_>>().join(b"UNION ALL\n".as_slice())
     }
 }

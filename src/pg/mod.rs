@@ -27,6 +27,7 @@ pub mod seat;
 pub mod sequence;
 pub mod session;
 mod signal;
+pub mod snapshot;
 pub mod spi;
 pub mod sql_insert;
 pub mod text;

@@ -3,6 +3,7 @@
 
 use super::raw;
 use super::text::Text;
+use pgq_core::Micros;
 use pgrx::pg_sys;
 use std::fmt;
 
@@ -16,6 +17,24 @@ impl Timestamp {
     pub fn now() -> Self {
         // SAFETY: reads a variable of the transaction system.
         Timestamp(unsafe { raw::GetCurrentTransactionStartTimestamp() })
+    }
+
+    /// The time by the clock, which is what SQL's `clock_timestamp()` says.
+    pub fn clock() -> Self {
+        // SAFETY: asks the operating system.
+        Timestamp(unsafe { pg_sys::GetCurrentTimestamp() })
+    }
+}
+
+impl From<Timestamp> for Micros {
+    fn from(time: Timestamp) -> Micros {
+        Micros::new(time.0)
+    }
+}
+
+impl From<Micros> for Timestamp {
+    fn from(time: Micros) -> Timestamp {
+        Timestamp(time.get())
     }
 }
 
@@ -36,6 +55,12 @@ impl Interval {
         const DAY: i128 = 86_400_000_000;
         let days = i128::from(self.day) + i128::from(self.month) * 30;
         (i128::from(self.time) + days * DAY).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+}
+
+impl From<Interval> for Micros {
+    fn from(interval: Interval) -> Micros {
+        Micros::from_interval(interval.month, interval.day, interval.time)
     }
 }
 

@@ -14,6 +14,13 @@ pub fn assign_txid() -> Txid {
     Txid::new(unsafe { pg_sys::GetTopFullTransactionId() }.value)
 }
 
+/// The top-level transaction id, if the transaction has one.
+pub fn txid_if_assigned() -> Option<Txid> {
+    // SAFETY: reads the state of the current transaction.
+    let txid = Txid::new(unsafe { pg_sys::GetTopFullTransactionIdIfAny() }.value);
+    txid.is_normal().then_some(txid)
+}
+
 /// The lowest transaction id that is not assigned yet. Assigns nothing.
 pub fn next_txid() -> Txid {
     // SAFETY: reads shared memory under the server's own lock.
@@ -25,6 +32,12 @@ pub fn next_txid() -> Txid {
 pub fn force_sync_commit() {
     // SAFETY: sets a flag that the server clears at the end of the transaction.
     unsafe { pg_sys::ForceSyncCommit() };
+}
+
+/// Refuses, in the server's own words, what cannot be done on a standby.
+pub fn require_primary(function: &std::ffi::CStr) {
+    // SAFETY: the name is NUL-terminated; the function raises an error or does nothing.
+    unsafe { pg_sys::PreventCommandDuringRecovery(function.as_ptr()) };
 }
 
 /// Refuses, in the server's own words, what cannot be done in a read-only transaction, on a standby or in a

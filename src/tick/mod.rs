@@ -1,0 +1,11 @@
+//! Tick: a snapshot of a queue is stored, and ends a batch.
+
+mod external;
+mod force;
+mod queue;
+mod take;
+mod ticker;
+
+pub use external::ticker_external;
+pub use force::force_tick;
+pub use ticker::{ticker, ticker_all};

@@ -1,0 +1,199 @@
+//! A queue as the ticker sees it.
+
+use crate::error::{Error, Result};
+use crate::pg::sequence;
+use crate::pg::spi::{Row, Statement, View};
+use crate::pg::text::Text;
+use crate::pg::value::{Timestamp, Type};
+use pgq_core::tick::{ClockCheck, LastTick, TickDecision, TickRule, TickState, check_clock, decide};
+use pgq_core::{Micros, Snapshot, Txid};
+use pgrx::PgSqlErrorCode;
+
+/// A queue's ticker settings and its newest tick, as committed by now.
+pub struct Queue {
+    /// `queue_id`
+    pub id: i32,
+    /// `queue_name`
+    pub name: Vec<u8>,
+    /// Ticks come from a caller, not from here.
+    pub is_external: bool,
+    /// No ticks at all.
+    pub is_paused: bool,
+    /// When to tick.
+    pub rule: TickRule,
+    event_sequence: Vec<u8>,
+    tick_sequence: Vec<u8>,
+    newest: Option<Newest>,
+}
+
+/// The newest tick.
+struct Newest {
+    time: Timestamp,
+    event_seq: i64,
+    snapshot: Vec<u8>,
+    /// The time of the tick before it.
+    before: Option<Timestamp>,
+}
+
+/// The newest two ticks are found through the primary key, however many there are.
+macro_rules! queues {
+    ($condition:literal) => {
+        concat!(
+            "SELECT q.queue_id, q.queue_name, q.queue_external_ticker, q.queue_ticker_paused,
+                    q.queue_ticker_max_count, q.queue_ticker_max_lag, q.queue_ticker_idle_period,
+                    q.queue_event_seq, q.queue_tick_seq,
+                    newest.tick_time, newest.tick_event_seq, newest.tick_snapshot::pg_catalog.text, before.tick_time
+               FROM pgq.queue q
+               LEFT JOIN LATERAL (
+                    SELECT * FROM pgq.tick t WHERE t.tick_queue = q.queue_id
+                     ORDER BY t.tick_queue DESC, t.tick_id DESC LIMIT 1) newest ON true
+               LEFT JOIN LATERAL (
+                    SELECT * FROM pgq.tick t WHERE t.tick_queue = q.queue_id AND t.tick_id < newest.tick_id
+                     ORDER BY t.tick_queue DESC, t.tick_id DESC LIMIT 1) before ON true
+              WHERE ",
+            $condition
+        )
+    };
+}
+
+static BY_NAME: Statement = Statement::reading(queues!("q.queue_name = $1"), &[Type::Text]);
+static BY_ID: Statement = Statement::reading(queues!("q.queue_id = $1"), &[Type::Int]);
+static TICKED_HERE: Statement = Statement::reading(
+    queues!("NOT q.queue_external_ticker AND NOT q.queue_ticker_paused ORDER BY q.queue_name"),
+    &[],
+);
+
+impl Queue {
+    /// The queue of this name.
+    pub fn by_name(name: Option<Text>) -> Option<Queue> {
+        BY_NAME.rows_in(View::Latest, &[name?.into()]).first().map(Queue::from)
+    }
+
+    /// The same queue as it is by now; it may be gone.
+    pub fn again(&self) -> Result<Queue> {
+        let row = BY_ID.rows_in(View::Latest, &[self.id.into()]).first();
+        row.map(Queue::from).ok_or_else(|| Error::no_such_queue(Text(&self.name)))
+    }
+
+    /// All queues that the ticker has to look after, by name.
+    pub fn ticked_here() -> impl Iterator<Item = Queue> {
+        TICKED_HERE.rows_in(View::Latest, &[]).into_iter().map(Queue::from)
+    }
+
+    /// The sequence of event ids.
+    pub fn event_sequence(&self) -> Result<pgrx::pg_sys::Oid> {
+        sequence::find(Text(&self.event_sequence))
+    }
+
+    /// The sequence of tick ids.
+    pub fn tick_sequence(&self) -> Result<pgrx::pg_sys::Oid> {
+        sequence::find(Text(&self.tick_sequence))
+    }
+
+    /// The highest event id that was handed out; 0 if none was.
+    pub fn event_seq(&self) -> Result<i64> {
+        Ok(sequence::last_value(self.event_sequence()?).unwrap_or(0))
+    }
+
+    /// Refuses queues that are not ticked from here.
+    pub fn require_ticked_here(&self) -> Result<()> {
+        let name = Text(&self.name);
+        if self.is_external {
+            Err(Error::raised(format!("queue \"{name}\" has an external tick source"))
+                .hint("Its ticks come with pgq.ticker(queue, tick_id, time, event_seq)."))
+        } else if self.is_paused {
+            Err(Error::raised(format!("the ticker has been paused for queue \"{name}\""))
+                .hint("pgq.set_queue_config(queue, 'ticker_paused', 'false') lets it go on."))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether a tick is due, the event sequence standing at `event_seq`.
+    pub fn is_due(&self, event_seq: i64) -> bool {
+        decide(&self.rule, &self.state(event_seq)) != TickDecision::Wait
+    }
+
+    /// Refuses to tick when the server's transaction counter does not fit the ticks that are stored; warns about
+    /// what is only strange.
+    pub fn check(&self, event_seq: i64, next: Txid) -> Result<()> {
+        let Some(newest) = &self.newest else { return Ok(()) };
+        let name = Text(&self.name);
+        let last = newest.snapshot()?;
+        let counters = || {
+            let (xmin, xmax) = (last.xmin(), last.xmax());
+            format!("The newest tick has xmin {xmin} and xmax {xmax}, the next transaction id is {next}.")
+        };
+        match check_clock(&last, next) {
+            ClockCheck::Ok => (),
+            ClockCheck::Ahead => Error::new(
+                PgSqlErrorCode::ERRCODE_WARNING,
+                format!("queue \"{name}\": the newest tick knows of transactions to come"),
+            )
+            .detail(counters())
+            .warn(),
+            ClockCheck::Behind => {
+                return Err(Error::raised(format!(
+                    "queue \"{name}\": the server's transaction counter is behind the newest tick"
+                ))
+                .detail(counters())
+                .hint("The queue comes from another cluster. Events to come would count as delivered."));
+            }
+        }
+        if self.state(event_seq).sequence_went_back() {
+            Error::new(
+                PgSqlErrorCode::ERRCODE_WARNING,
+                format!("queue \"{name}\": the event sequence is behind the newest tick"),
+            )
+            .detail(format!("It stands at {event_seq}, the tick at {}.", newest.event_seq))
+            .warn();
+        }
+        Ok(())
+    }
+
+    /// Ticks carry the start of their transaction as time, as they always did. The age goes by the clock: by the
+    /// start of its own transaction a ticker that began before the newest tick would take it for one from the future.
+    fn state(&self, event_seq: i64) -> TickState {
+        let now = Micros::from(Timestamp::clock());
+        let last = self.newest.as_ref().map(|newest| LastTick {
+            event_seq: newest.event_seq,
+            age: now.since(newest.time.into()),
+            step: newest.before.map(|before| Micros::from(newest.time).since(before.into())),
+        });
+        TickState { event_seq, last }
+    }
+}
+
+impl Newest {
+    fn snapshot(&self) -> Result<Snapshot> {
+        Text(&self.snapshot).to_string().parse().map_err(|error: pgq_core::snapshot::SnapshotError| {
+            Error::new(PgSqlErrorCode::ERRCODE_DATA_CORRUPTED, error.to_string())
+        })
+    }
+}
+
+impl From<Row> for Queue {
+    fn from(row: Row) -> Queue {
+        let text = |column: usize| row.text(column).expect("a column that is NOT NULL").0.to_vec();
+        let period = |column: usize| Micros::from(row.interval(column).expect("a column that is NOT NULL"));
+        Queue {
+            id: row.int(0).expect("queue_id is NOT NULL"),
+            name: text(1),
+            is_external: row.flag(2),
+            is_paused: row.flag(3),
+            rule: TickRule {
+                max_count: row.int(4).expect("queue_ticker_max_count is NOT NULL"),
+                max_lag: period(5),
+                idle_period: period(6),
+            },
+            event_sequence: text(7),
+            tick_sequence: text(8),
+            newest: row.time(9).map(|time| Newest {
+                time,
+                event_seq: row.big(10).unwrap_or(0),
+                snapshot: text(11),
+                before: row.time(12),
+            }),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Taking a tick.
+
+use super::queue::Queue;
+use crate::error::Result;
+use crate::pg::lock::TickLock;
+use crate::pg::spi::{Statement, View};
+use crate::pg::value::{Timestamp, Type, Value};
+use crate::pg::{sequence, snapshot, xact};
+
+static STORE: Statement = Statement::changing(
+    "INSERT INTO pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
+     VALUES ($1, $2, $3, $4::pg_catalog.txid_snapshot, $5)",
+    &[Type::Int, Type::Big, Type::Time, Type::Text, Type::Big],
+);
+
+/// Stores the snapshot of this moment as a tick of the queue.
+///
+/// The lock keeps the order: who holds it takes id and snapshot, so a higher id never has an older snapshot, in
+/// which case events would be delivered twice. `event_seq` was read before, so it counts no event that the snapshot
+/// does not know: those would not make the next tick due.
+///
+/// The commit waits for the disk: a tick that a consumer has seen must not come back with other contents.
+pub fn store(_: &TickLock, queue: &Queue, id: Option<i64>, time: Option<Timestamp>, event_seq: Option<i64>) {
+    let snapshot = snapshot::latest().as_seen_by_others(xact::assign_txid());
+    let row = [queue.id.into(), id.into(), time.into(), Value::from(snapshot.to_string()), event_seq.into()];
+    STORE.rows_in(View::Latest, &row);
+    xact::force_sync_commit();
+}
+
+impl Queue {
+    /// Takes a tick if one is due; its id.
+    pub fn tick_if_due(&self) -> Result<Option<i64>> {
+        if !self.is_due(self.event_seq()?) {
+            return Ok(None);
+        }
+        xact::require_writable(c"pgq.ticker()");
+        let lock = TickLock::take(self.id);
+        // Another ticker may have been here meanwhile.
+        let queue = self.again()?;
+        queue.require_ticked_here()?;
+        let event_seq = queue.event_seq()?;
+        if !queue.is_due(event_seq) {
+            return Ok(None);
+        }
+        queue.check(event_seq, xact::next_txid())?;
+        let id = sequence::draw(queue.tick_sequence()?);
+        store(&lock, &queue, Some(id), Some(Timestamp::now()), Some(event_seq));
+        Ok(Some(id))
+    }
+}
