@@ -12,5 +12,6 @@ mod capture;
 mod entry;
 mod error;
 mod pg;
+mod queue;
 
 ::pgrx::pg_module_magic!(name = c"pgq", version = c"4.0.0");

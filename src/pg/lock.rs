@@ -39,6 +39,12 @@ impl Drop for TickLock {
     }
 }
 
+/// Locks a table against everybody if nobody uses it now.
+pub fn lock_exclusively_if_free(table: pg_sys::Oid) -> bool {
+    // SAFETY: a plain lock call by OID; a lock that is got belongs to the transaction.
+    unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE) }
+}
+
 /// Locks all these tables for removal or none of them, so that who waits for one does not keep others out.
 /// Tries again until it succeeds; a `lock_timeout` of the session ends the attempts with the server's own error.
 pub fn lock_tables_exclusively(tables: &[pg_sys::Oid]) -> crate::error::Result<()> {
