@@ -3,8 +3,8 @@
 use super::objects::{as_regclass, quoted};
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
+use crate::pg::lock::RaiseLock;
 use crate::pg::relation;
-use crate::pg::sequence::RaiseLock;
 use crate::pg::spi::{self, Statement};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
@@ -31,7 +31,7 @@ pub fn seq_setval(call: &Call) -> Result<Value> {
 ///
 /// A sequence that was never called has not handed out its start value yet, so that is raised to as well. (PgQ 3.5
 /// left it, and the value came out again later.)
-pub fn raise(name: Text, value: i64) -> Result<i64> {
+fn raise(name: Text, value: i64) -> Result<i64> {
     let before = State::of(name);
     if before.has_reached(value) {
         return Ok(before.last_value);
