@@ -2,7 +2,7 @@
 //! contents of the library, and where it enters by itself.
 #![allow(unsafe_code)]
 
-use crate::{batch, capture, consume, guc, pg, tick, txid, worker};
+use crate::{batch, capture, consume, guc, pg, queue, tick, txid, worker};
 use pgrx::pg_sys::Datum;
 use pgrx::pg_sys::panic::pgrx_extern_c_guard;
 
@@ -11,6 +11,20 @@ crate::sql_functions! {
     insert_event_raw => capture::insert_event_raw,
     insert_events => capture::insert_events,
     current_event_table => capture::current_event_table,
+
+    create_queue => queue::create_queue,
+    drop_queue => queue::drop_queue,
+    set_queue_config => queue::set_queue_config,
+    tune_storage => queue::tune_storage,
+    grant_perms => queue::grant_perms,
+    grant_perms_from => queue::grant_perms_from,
+    maint_rotate_tables_step1 => queue::maint_rotate_tables_step1,
+    maint_rotate_tables_step2 => queue::maint_rotate_tables_step2,
+    maint_operations => queue::maint_operations,
+    seq_getval => queue::seq_getval,
+    seq_setval => queue::seq_setval,
+    rebase_queue => queue::rebase_queue,
+    upgrade_schema => queue::upgrade_schema,
 
     batch_event_sql => batch::batch_event_sql,
     batch_event_tables => batch::batch_event_tables,

@@ -15,6 +15,7 @@ mod entry;
 mod error;
 mod guc;
 mod pg;
+mod queue;
 mod tick;
 mod txid;
 mod worker;

@@ -1,4 +1,4 @@
-//! Locks on what is not a row: one ticker a queue at a time.
+//! Locks on what is not a row: queues as a whole, tables, sequences.
 #![allow(unsafe_code)]
 
 use super::relation;
@@ -37,6 +37,39 @@ impl Drop for TickLock {
             unsafe { pg_sys::UnlockDatabaseObject(self.class, self.queue, TICK, MODE) };
         }
     }
+}
+
+/// The right to raise a sequence by `setval`, held by one session at a time.
+///
+/// It keeps two who raise at once from lowering each other's value. It does not wait for those who merely use the
+/// sequence, because they keep their lock to the end of their transaction: an idle one would stop a replica's ticks.
+/// It is given back at once, as what a sequence says is not a matter of transactions.
+pub struct RaiseLock(pg_sys::Oid);
+
+const RAISE: pg_sys::LOCKMODE = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
+
+impl RaiseLock {
+    /// Waits until nobody else raises the sequence.
+    pub fn take(sequence: pg_sys::Oid) -> RaiseLock {
+        // SAFETY: a plain lock call by OID; released in `drop`, or by the server when the transaction ends.
+        unsafe { pg_sys::LockRelationOid(sequence, RAISE) };
+        RaiseLock(sequence)
+    }
+}
+
+impl Drop for RaiseLock {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: `take` has locked exactly this. While unwinding the abort releases it.
+            unsafe { pg_sys::UnlockRelationOid(self.0, RAISE) };
+        }
+    }
+}
+
+/// Locks a table against everybody if nobody uses it now.
+pub fn lock_exclusively_if_free(table: pg_sys::Oid) -> bool {
+    // SAFETY: a plain lock call by OID; a lock that is got belongs to the transaction.
+    unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE) }
 }
 
 /// Locks all these tables for removal or none of them, so that who waits for one does not keep others out.

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use pgrx::pg_sys;
+use std::ffi::CStr;
 
 /// A right on a table.
 #[derive(Clone, Copy)]
@@ -24,6 +25,77 @@ pub fn require(table: pg_sys::Oid, right: TableRight) {
         if result != pg_sys::AclResult::ACLCHECK_OK {
             let name = pg_sys::get_rel_name(table);
             pg_sys::aclcheck_error(result, pg_sys::ObjectType::OBJECT_TABLE, name);
+        }
+    }
+}
+
+/// The role of this name; a missing one is refused in the server's own words.
+pub fn role(name: &CStr) -> pg_sys::Oid {
+    // SAFETY: the name is NUL-terminated.
+    unsafe { pg_sys::get_role_oid(name.as_ptr(), false) }
+}
+
+/// Runs code that others wrote with the rights of a role and a fixed search_path, so that nothing outlasts it: it
+/// cannot go back to the calling user (`RESET ROLE`), leave a deferred trigger to the commit, or keep a setting.
+pub fn run_as_restricted<R>(role: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
+    let identity = Identity::assume(role, pg_sys::SECURITY_RESTRICTED_OPERATION as i32);
+    let result = work();
+    drop(identity);
+    result
+}
+
+/// Another user's rights, with a fixed search_path, until dropped. After an error the server itself restores user
+/// and settings.
+pub(super) struct Identity {
+    user: pg_sys::Oid,
+    context: i32,
+    settings: i32,
+}
+
+impl Identity {
+    /// The rights of a table's owner.
+    pub(super) fn of_owner(table: pg_sys::Oid) -> Identity {
+        // SAFETY: the caller has the table locked, so it is there; only its owner is copied.
+        let owner = unsafe {
+            let relation = pg_sys::RelationIdGetRelation(table);
+            let owner = (*(*relation).rd_rel).relowner;
+            pg_sys::RelationClose(relation);
+            owner
+        };
+        Identity::assume(owner, 0)
+    }
+
+    fn assume(user: pg_sys::Oid, restrictions: i32) -> Identity {
+        // SAFETY: switches of session state, undone in `drop` or by the abort.
+        unsafe {
+            let (mut caller, mut context) = (pg_sys::InvalidOid, 0);
+            pg_sys::GetUserIdAndSecContext(&mut caller, &mut context);
+            let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
+            pg_sys::SetUserIdAndSecContext(user, context | local | restrictions);
+            let settings = pg_sys::NewGUCNestLevel();
+            pg_sys::set_config_option(
+                c"search_path".as_ptr(),
+                c"pg_catalog, pg_temp".as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+            Identity { user: caller, context, settings }
+        }
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: the values are those that were in force before.
+            unsafe {
+                pg_sys::AtEOXact_GUC(false, self.settings);
+                pg_sys::SetUserIdAndSecContext(self.user, self.context);
+            }
         }
     }
 }

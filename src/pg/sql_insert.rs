@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::event_table::{COLUMNS, EventRow};
+use super::privilege::Identity;
 use super::text::Text;
 use crate::pg::relation;
 use pgrx::pg_sys;
@@ -23,7 +24,10 @@ pub fn insert(table: &[u8], row: &EventRow, as_owner: bool) {
         [big, pg_sys::TIMESTAMPTZOID, big, int, int, text, text, text, text, text, text];
     let nulls: Vec<u8> = row.nulls.iter().map(|null| if *null { b'n' } else { b' ' }).collect();
     let mut values = row.values;
-    let identity = as_owner.then(|| AsOwner::of(Text(table)));
+    let identity = as_owner.then(|| {
+        let table = relation::find(Text(table)).expect("the event table is locked by this transaction");
+        Identity::of_owner(table)
+    });
     // SAFETY: the arrays have a place for each parameter; an error leaves SPI to the abort.
     unsafe {
         pg_sys::SPI_connect();
@@ -40,51 +44,4 @@ pub fn insert(table: &[u8], row: &EventRow, as_owner: bool) {
         pg_sys::SPI_finish();
     }
     drop(identity);
-}
-
-/// The rights of a table's owner, lent until dropped. After an error the server restores user and settings itself.
-struct AsOwner {
-    user: pg_sys::Oid,
-    context: i32,
-    settings: i32,
-}
-
-impl AsOwner {
-    fn of(table: Text) -> AsOwner {
-        let oid = relation::find(table).expect("the event table is locked by this transaction");
-        // SAFETY: plain look-ups and switches of session state, undone in `drop` or by the abort.
-        unsafe {
-            let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-            let relation = pg_sys::RelationIdGetRelation(oid);
-            let owner = (*(*relation).rd_rel).relowner;
-            pg_sys::RelationClose(relation);
-            let local = context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
-            pg_sys::SetUserIdAndSecContext(owner, local);
-            let settings = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                c"search_path".as_ptr(),
-                c"pg_catalog, pg_temp".as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-            AsOwner { user, context, settings }
-        }
-    }
-}
-
-impl Drop for AsOwner {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: the values are those that were in force before.
-            unsafe {
-                pg_sys::AtEOXact_GUC(false, self.settings);
-                pg_sys::SetUserIdAndSecContext(self.user, self.context);
-            }
-        }
-    }
 }

@@ -1,0 +1,137 @@
+//! What has to be done from time to time, and the doing of one item of it.
+
+use super::rotation::Pending;
+use crate::error::{Error, Result};
+use crate::pg::call::Call;
+use crate::pg::privilege;
+use crate::pg::spi::{self, Rows, Statement, View};
+use crate::pg::text::Text;
+use crate::pg::tuplestore::RowSink;
+use crate::pg::value::{Type, Value};
+use pgrx::PgSqlErrorCode;
+
+/// `maint_operations()`: the calls that maintenance consists of, in order, each to be made in a transaction of its
+/// own: function name and, if not NULL, its one text argument; or `vacuum` and a table.
+pub fn maint_operations(call: &Call) -> Result<Value> {
+    let mut rows = call.rows()?;
+    list_rotation(&mut rows);
+    for (function, source) in &LISTS {
+        if function.is_none_or(exists) {
+            source.rows_in(View::Latest, &[]).into_iter().for_each(|row| rows.put(&row.0));
+        }
+    }
+    Ok(Value::Null)
+}
+
+fn list_rotation(rows: &mut RowSink) {
+    let pending = Pending::look();
+    let is_worth_completing = pending.is_half_done || !pending.due.is_empty();
+    for queue in pending.due {
+        rows.put(&["pgq.maint_rotate_tables_step1".into(), Value::Text(queue)]);
+    }
+    if is_worth_completing {
+        rows.put(&["pgq.maint_rotate_tables_step2".into(), Value::Null]);
+    }
+}
+
+/// The other items, in order: a function that another extension may have, and the statement that lists its calls.
+static LISTS: [(Option<&str>, &Statement); 5] = [
+    (None, &EXTRA),
+    (None, &VACUUM),
+    (Some("pgq_node.maint_watermark(text)"), &WATERMARK),
+    (Some("londiste.root_check_seqs(text)"), &SEQUENCES),
+    (Some("londiste.periodic_maintenance()"), &LONDISTE),
+];
+
+static EXTRA: Statement = Statement::reading(
+    "SELECT f.name, q.queue_name
+       FROM pgq.queue q, unnest(q.queue_extra_maint) WITH ORDINALITY AS f (name, position)
+      WHERE f.name IS NOT NULL
+      ORDER BY q.queue_name, f.position",
+    &[],
+);
+static VACUUM: Statement =
+    Statement::reading("SELECT 'vacuum'::text, name FROM pgq.maint_tables_to_vacuum() AS name", &[]);
+static WATERMARK: Statement = Statement::reading(
+    "SELECT 'pgq_node.maint_watermark'::text, queue_name
+       FROM pgq_node.node_info WHERE node_type = 'root' ORDER BY queue_name",
+    &[],
+);
+static SEQUENCES: Statement = Statement::reading(
+    "SELECT 'londiste.root_check_seqs'::text, n.queue_name
+       FROM pgq_node.node_info n
+      WHERE n.node_type = 'root'
+        AND EXISTS (SELECT FROM londiste.seq_info s WHERE s.queue_name = n.queue_name AND s.local)
+      ORDER BY n.queue_name",
+    &[],
+);
+static LONDISTE: Statement =
+    Statement::reading("SELECT 'londiste.periodic_maintenance'::text, NULL::text", &[]);
+
+static EXISTS: Statement = Statement::reading("SELECT to_regprocedure($1) IS NOT NULL", &[Type::Text]);
+
+fn exists(signature: &str) -> bool {
+    EXISTS.rows(&[signature.into()]).first().is_some_and(|row| row.flag(0))
+}
+
+/// Makes one call of those that `maint_operations()` lists, in the current transaction. Not 0: call it again at once.
+///
+/// What is not of this suite may have been named by anybody who can set `queue_extra_maint`, that is by a
+/// `pgq_admin`; it gets those rights and no more, whoever wrote it.
+pub fn call(function: Text, argument: Option<Text>) -> Result<i64> {
+    if is_vacuum(function) {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
+            format!("\"{function}\" cannot be called inside a transaction"),
+        ));
+    }
+    let work = || number_returned(select(function, argument));
+    if is_of_suite(function) {
+        Ok(work())
+    } else {
+        Ok(privilege::run_as_restricted(privilege::role(c"pgq_admin"), work))
+    }
+}
+
+fn is_vacuum(function: Text) -> bool {
+    let first_word = function.0.trim_ascii().split(u8::is_ascii_whitespace).next();
+    first_word.is_some_and(|word| word.eq_ignore_ascii_case(b"vacuum"))
+}
+
+fn select(function: Text, argument: Option<Text>) -> Rows {
+    let name = function.quoted_qualified();
+    match argument {
+        Some(argument) => {
+            let sql = [b"SELECT ", name.as_slice(), b"($1)::text"].concat();
+            spi::run(&sql, &[(Type::Text, argument.into())])
+        }
+        None => spi::run(&[b"SELECT ", name.as_slice(), b"()::text"].concat(), &[]),
+    }
+}
+
+/// The number at the start of the result's text: as pgqd reads it, to whom a record (Londiste has such functions),
+/// nothing and NULL are 0.
+fn number_returned(rows: Rows) -> i64 {
+    let row = rows.first();
+    let text = row.as_ref().and_then(|row| row.text(0)).map_or(b"".as_slice(), |text| text.0);
+    let end = text.iter().skip(1).position(|byte| !byte.is_ascii_digit()).map_or(text.len(), |end| end + 1);
+    std::str::from_utf8(&text[..end]).ok().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+// All functions of that name must be: which one is called is decided by the argument's type.
+static IS_OF_SUITE: Statement = Statement::reading(
+    "SELECT bool_and(EXISTS (
+                SELECT FROM pg_depend d
+                  JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+                 WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                   AND e.extname IN ('pgq', 'pgq_coop', 'pgq_node', 'pgq_ext', 'londiste')))
+       FROM pg_proc p
+       JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = $1 AND p.proname = $2",
+    &[Type::Text, Type::Text],
+);
+
+fn is_of_suite(function: Text) -> bool {
+    let (schema, name) = function.split_qualified();
+    IS_OF_SUITE.rows(&[schema.into(), name.into()]).first().is_some_and(|row| row.flag(0))
+}
