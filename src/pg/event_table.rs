@@ -21,10 +21,7 @@ pub mod column {
     pub const TIME: usize = 1;
     pub const TXID: usize = 2;
     pub const OWNER: usize = 3;
-    pub const RETRY: usize = 4;
     pub const TYPE: usize = 5;
-    pub const DATA: usize = 6;
-    pub const EXTRA1: usize = 7;
 }
 
 const COLUMN_TYPES: [Oid; COLUMNS] = [
