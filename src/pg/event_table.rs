@@ -344,7 +344,8 @@ unsafe fn inspect_index(oid: Oid) -> Option<PlainIndex> {
             && (*info).ii_Expressions.is_null()
             && (*info).ii_ExclusionOps.is_null()
             && numbers.iter().all(|number| *number > 0);
-        let columns = numbers.iter().map(|number| *number as usize - 1).collect();
+        // An expression counts as column 0, and makes the index not plain.
+        let columns = numbers.iter().map(|number| (*number as usize).saturating_sub(1)).collect();
         let found = PlainIndex { oid, columns, info };
         pg_sys::index_close(index, LOCK);
         plain.then_some(found)

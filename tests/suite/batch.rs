@@ -1,6 +1,7 @@
 //! Reading a batch: which events are in it, in which order, and by which way.
 
 use pgq_tests::client::Session;
+use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Batch, Consumer, Event, Reading};
 use pgq_tests::shared::Database;
 
@@ -267,7 +268,13 @@ fn altered_tables_are_read_through_the_planner() {
 
 #[test]
 fn the_tables_of_a_batch() {
-    let (_database, mut session, consumer) = database("batch");
+    // Which tables depends on the open transactions of the whole cluster: a neighbour's would change the story.
+    let cluster = Cluster::builder().conf("autovacuum", "off").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    queue::create(&mut session, "q").unwrap();
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
     let tables = |session: &mut Session, batch: &Batch| {
         session.column::<String>("select pgq.batch_event_tables($1)", &[&batch.id])
     };
@@ -343,10 +350,10 @@ fn a_small_batch_costs_the_same_in_a_table_of_ten_million_events() {
     let mut touched = Vec::new();
     for before in [10_000, 10_000_000] {
         let (_database, mut session, consumer) = database("buffers");
-        // Ten events a transaction id, as if they had been written so.
+        // By transactions before the cluster's first, so that none of them is in the batch.
         session.exec(&format!(
             "insert into pgq.event_1_0 (ev_id, ev_time, ev_txid, ev_type, ev_data)
-               select n, now(), n / 10000 + 3, 'kind', 'sixty bytes of payload, which is about what a small row takes'
+               select n, now(), 3 + n::bigint * 500 / {before}, 'kind', 'sixty bytes of payload, which is about what a small row takes'
                  from generate_series(1, {before}) n"
         ));
         session.exec(&format!("select setval('pgq.event_1_id_seq', {before})"));

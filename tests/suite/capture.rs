@@ -1,6 +1,7 @@
 //! Writing events: what is stored, who may, what is refused, and what a transaction may do in between.
 
 use pgq_tests::client::{Session, wait_until_blocked};
+use pgq_tests::cluster::Cluster;
 use pgq_tests::queue;
 use pgq_tests::shared::Database;
 
@@ -322,7 +323,11 @@ fn a_queue_made_and_undone_in_a_savepoint_is_forgotten() {
 
 #[test]
 fn a_queue_may_be_dropped_or_rotated_in_the_transaction_that_writes_to_it() {
-    let (_database, mut session) = database("capture");
+    let cluster = Cluster::builder().conf("autovacuum", "off").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    queue::create(&mut session, "q").unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
     session.exec("update pgq.queue set queue_rotation_period = '0'");
     session.exec("begin");
     insert(&mut session, "one");

@@ -77,7 +77,8 @@ fn the_objects_of_a_queue_are_those_of_pgq_3_5() {
 }
 
 /// Functions that need no pinned search_path, and why.
-const WITHOUT_SEARCH_PATH: [(&str, &str); 4] = [
+const WITHOUT_SEARCH_PATH: [(&str, &str); 5] = [
+    ("current_event_table", "runs no SQL"),
     ("insert_event", "runs no SQL; off its hot path it pins the search_path itself"),
     ("insert_event_raw", "as insert_event"),
     ("insert_events", "as insert_event"),
