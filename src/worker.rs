@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::pg::children::{self, Child};
 use crate::pg::databases;
 use crate::pg::failpoint;
+use crate::pg::newcomer;
 use crate::pg::process;
 use crate::pg::seat::{self, Seat};
 use crate::pg::spi::{Row, Statement, View};
@@ -27,6 +28,7 @@ const TICKER: &CStr = c"pgq ticker";
 pub fn register() {
     seat::request();
     utility::watch();
+    newcomer::watch();
     children::register_launcher(c"pgq_launcher_main", LAUNCHER);
 }
 
@@ -86,6 +88,10 @@ impl Cluster for Server {
         let rows = work("list databases", || Ok(databases::list()))?;
         let served = rows.into_iter().filter(|row| row.can_be_served);
         Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
+    }
+
+    fn newcomers(&mut self) -> Vec<u32> {
+        seat::newcomers()
     }
 
     fn start(&mut self, candidate: &Candidate) -> Option<Child> {
