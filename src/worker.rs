@@ -44,7 +44,10 @@ pub fn launcher() -> ! {
 pub fn ticker(database: Oid, seat: Seat) {
     seat.sit_down();
     process::begin(Some(database));
-    pgq_bgworker::serve(&mut Served { seat });
+    // Whoever wants the database may have said so while this process could not be found in it yet.
+    if seat.stage() != Stage::SentAway {
+        pgq_bgworker::serve(&mut Served { seat });
+    }
 }
 
 /// The server, from the launcher's place.

@@ -125,16 +125,16 @@ pub fn newcomers() -> Vec<u32> {
 }
 
 /// Asks the ticker of this database, if there is one, to leave at once. It will be away for some seconds.
+///
+/// First the word, then the look whether it is in the database: one that is just entering does it the other way
+/// round, so it sees the word if it is not seen.
 pub fn send_away(database: Oid) {
     let Some((_, places)) = board() else { return };
     for place in places.iter().filter(|place| place.database.load(SeqCst) == database.to_u32()) {
+        place.word.update(SeqCst, SeqCst, |word| word & !0xff | Stage::SentAway as u64);
         let process = place.process.load(SeqCst);
         if signal::is_in_database(process, database) {
-            let word = place.word.load(SeqCst);
-            let said = word & !0xff | Stage::SentAway as u64;
-            if place.word.compare_exchange(word, said, SeqCst, SeqCst).is_ok() {
-                signal::terminate(process);
-            }
+            signal::terminate(process);
         }
     }
 }
@@ -172,16 +172,17 @@ impl Seat {
         }
     }
 
-    /// In the ticker: tells the launcher.
+    /// In the ticker: tells the launcher. That it was sent away remains its last word.
     pub fn say(&self, stage: Stage) {
         let Some(place) = self.place() else { return };
-        place.word.store(self.word(stage), SeqCst);
+        let sent_away = self.word(Stage::SentAway);
+        place.word.update(SeqCst, SeqCst, |word| if word == sent_away { word } else { self.word(stage) });
         if let Some((board, _)) = board() {
             wake_launcher(board);
         }
     }
 
-    /// In the launcher: what was said last.
+    /// What was said last.
     pub fn stage(&self) -> Stage {
         let said = self.place().map(|place| place.word.load(SeqCst) as u8);
         said.and_then(Stage::from_number).unwrap_or(Stage::Looking)
