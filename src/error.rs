@@ -45,7 +45,7 @@ impl Error {
     /// A queue that does not exist, for everything but event insertion.
     pub fn no_such_queue(name: impl std::fmt::Display) -> Self {
         Self::raised(format!("queue \"{name}\" does not exist"))
-            .hint("The view pgq.queue lists the queues of this database; pgq.create_queue() makes one.")
+            .hint("The table pgq.queue lists the queues of this database; pgq.create_queue() makes one.")
     }
 
     /// A batch id that no subscription holds.

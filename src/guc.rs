@@ -54,7 +54,7 @@ pub fn define() {
     period(
         c"pgq.check_period",
         c"Time after which a database without the extension is looked into again.",
-        c"New databases are looked into within a second.",
+        c"New databases, and those where CREATE EXTENSION is committed, are looked into within a second.",
         &CHECK_PERIOD,
         DAY_S,
         GucFlags::UNIT_S,

@@ -5,14 +5,15 @@ use crate::error::{Error, Result};
 use crate::pg::children::{self, Child};
 use crate::pg::databases;
 use crate::pg::failpoint;
+use crate::pg::newcomer;
 use crate::pg::process;
 use crate::pg::seat::{self, Seat};
-use crate::pg::spi::{self, Row, Statement, View};
+use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::utility;
 use crate::pg::vacuum::vacuum;
-use crate::pg::value::{Type, Value};
-use crate::{guc, pg};
+use crate::queue::maintenance;
+use crate::{guc, pg, tick};
 use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage};
 use pgrx::pg_sys::Oid;
 use std::ffi::CStr;
@@ -27,6 +28,7 @@ const TICKER: &CStr = c"pgq ticker";
 pub fn register() {
     seat::request();
     utility::watch();
+    newcomer::watch();
     children::register_launcher(c"pgq_launcher_main", LAUNCHER);
 }
 
@@ -42,7 +44,10 @@ pub fn launcher() -> ! {
 pub fn ticker(database: Oid, seat: Seat) {
     seat.sit_down();
     process::begin(Some(database));
-    pgq_bgworker::serve(&mut Served { seat });
+    // Whoever wants the database may have said so while this process could not be found in it yet.
+    if seat.stage() != Stage::SentAway {
+        pgq_bgworker::serve(&mut Served { seat });
+    }
 }
 
 /// The server, from the launcher's place.
@@ -88,6 +93,10 @@ impl Cluster for Server {
         Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
     }
 
+    fn newcomers(&mut self) -> Vec<u32> {
+        seat::newcomers()
+    }
+
     fn start(&mut self, candidate: &Candidate) -> Option<Child> {
         Child::start(c"pgq_ticker_main", TICKER, Oid::from(candidate.oid), &candidate.name.0)
     }
@@ -112,30 +121,22 @@ impl Database for Served {
     }
 
     fn due_queues(&mut self) -> Result<Vec<Name>, Failure> {
-        static QUEUES: Statement = Statement::reading(
-            "SELECT queue_name FROM pgq.queue \
-             WHERE NOT queue_external_ticker AND NOT queue_ticker_paused ORDER BY queue_name",
-            &[],
-        );
-        work("look for queues to tick", || {
-            let rows = QUEUES.rows_in(View::Latest, &[]);
-            Ok(rows.into_iter().filter_map(|row| name(&row, 0)).collect())
-        })
+        work("look for queues to tick", || Ok(tick::due_queues().into_iter().map(Name).collect()))
     }
 
     fn tick(&mut self, queue: &Name) -> Result<(), Failure> {
-        static TICK: Statement = Statement::changing("SELECT pgq.ticker($1)", &[Type::Text]);
-        work(&format!("tick queue \"{}\"", Text(&queue.0)), || {
-            TICK.rows(&[Value::Text(queue.0.clone())]);
-            Ok(())
-        })?;
+        let queue = Text(&queue.0);
+        work(&format!("tick queue \"{queue}\""), || tick::tick_queue(queue))?;
         failpoint::hit(failpoint::TICK_COMMITTED);
         Ok(())
     }
 
     fn retry(&mut self) -> Result<i64, Failure> {
         static RETRY: Statement = Statement::changing("SELECT pgq.maint_retry_events()", &[]);
-        work("pgq.maint_retry_events()", || number(RETRY.rows(&[]).first()))
+        work("pgq.maint_retry_events()", || {
+            let moved = RETRY.rows(&[]).first().and_then(|row| row.int(0));
+            Ok(moved.map_or(0, i64::from))
+        })
     }
 
     fn operations(&mut self) -> Result<Vec<Operation>, Failure> {
@@ -157,7 +158,8 @@ impl Database for Served {
                 if function.0 == b"pgq.maint_rotate_tables_step2" {
                     failpoint::hit(failpoint::ROTATE_BETWEEN_STEPS);
                 }
-                call(function, argument.as_ref())
+                let argument = argument.as_ref().map(|argument| Text(&argument.0));
+                maintenance::call(Text(&function.0), argument)
             }
         })
     }
@@ -165,23 +167,6 @@ impl Database for Served {
     fn report(&mut self, stage: Stage) {
         self.seat.say(stage);
     }
-}
-
-fn call(function: &Name, argument: Option<&Name>) -> Result<i64> {
-    let parameter: &[u8] = if argument.is_some() { b"($1)" } else { b"()" };
-    let sql = [b"SELECT ", Text(&function.0).quoted_qualified().as_slice(), parameter].concat();
-    let arguments: Vec<_> =
-        argument.into_iter().map(|name| (Type::Text, Value::Text(name.0.clone()))).collect();
-    number(spi::run(&sql, &arguments).first())
-}
-
-/// The answer of a function that says how much it has done; NULL is nothing.
-fn number(row: Option<Row>) -> Result<i64> {
-    Ok(row.map_or(0, |row| match row.0.first() {
-        Some(Value::Int(number)) => i64::from(*number),
-        Some(Value::Big(number)) => *number,
-        _ => 0,
-    }))
 }
 
 fn name(row: &Row, column: usize) -> Option<Name> {

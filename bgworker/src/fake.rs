@@ -157,6 +157,8 @@ pub struct FakeCluster {
     databases: Vec<Candidate>,
     pub settings: Settings,
     pub broken: Option<Failure>,
+    /// Databases in which an extension was made.
+    pub newcomers: Vec<u32>,
     /// Processes that may run at once.
     pub room: usize,
     /// The stage of each ticker that was ever started, and whether it is alive.
@@ -174,6 +176,7 @@ impl FakeCluster {
             databases: Vec::new(),
             settings: DEFAULTS,
             broken: None,
+            newcomers: Vec::new(),
             room: 100,
             tickers: Vec::new(),
             starts: Vec::new(),
@@ -231,6 +234,9 @@ impl Cluster for FakeCluster {
 
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
         self.broken.clone().map_or_else(|| Ok(self.databases.clone()), Err)
+    }
+    fn newcomers(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.newcomers)
     }
     fn start(&mut self, candidate: &Candidate) -> Option<u32> {
         if self.tickers.iter().filter(|(_, _, alive)| *alive).count() >= self.room {

@@ -1,7 +1,8 @@
 //! The process that finds the databases and gives each of them a ticker.
 //!
 //! Whether a database has the extension can only be seen from inside, and looking costs a process. So a database
-//! that is new is looked into at once, one without the extension every `check_period`, and never two at a time.
+//! that is new is looked into at once, as is one in which an extension has just been made; any other without the
+//! extension every `check_period`; and never two at a time.
 
 use crate::process::{Failure, Name, Process, Settings, Stage};
 use crate::schedule::{Every, back_off};
@@ -16,6 +17,9 @@ pub trait Cluster: Process {
 
     /// The databases that can be served: those that allow connections and are not templates.
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure>;
+
+    /// The databases in which an extension was made since the last call, as far as that is known.
+    fn newcomers(&mut self) -> Vec<u32>;
 
     /// Starts a ticker there; `None` when the server has no room for one more process.
     fn start(&mut self, candidate: &Candidate) -> Option<Self::Ticker>;
@@ -74,6 +78,8 @@ struct Known<T> {
     state: State<T>,
     /// Tickers in a row that ended before they found out anything.
     failures: u32,
+    /// An extension was made since the last ticker was started, so a look is worth while.
+    news: bool,
 }
 
 #[derive(Debug)]
@@ -121,6 +127,9 @@ impl<T> Launcher<T> {
             line.inspect(|line| cluster.log(line));
         }
         self.databases.values_mut().for_each(|known| known.follow(cluster, now));
+        for oid in cluster.newcomers() {
+            self.databases.entry(oid).and_modify(|known| known.news = true);
+        }
         if settings.ticker && !self.is_looking(now) {
             self.start_one(cluster, now, &settings);
         }
@@ -133,7 +142,7 @@ impl<T> Launcher<T> {
             let state = State::Resting { since: now, reason: Rest::New };
             let name = candidate.name.clone();
             let known = self.databases.entry(candidate.oid);
-            known.or_insert(Known { candidate, state, failures: 0 }).candidate.name = name;
+            known.or_insert(Known { candidate, state, failures: 0, news: false }).candidate.name = name;
         }
     }
 
@@ -152,6 +161,7 @@ impl<T> Launcher<T> {
         if wake_at > now {
             return;
         }
+        known.news = false;
         match cluster.start(&known.candidate) {
             Some(ticker) => {
                 known.state = State::Attended { ticker, since: now, stage: Stage::Looking };
@@ -211,6 +221,7 @@ impl<T> Known<T> {
         let State::Resting { since, reason } = self.state else { return None };
         let pause = match reason {
             Rest::New | Rest::SwitchedOff => Duration::ZERO,
+            Rest::NoExtension if self.news => Duration::ZERO,
             Rest::NoExtension => settings.check_period,
             Rest::SentAway => AFTER_SENDING_AWAY,
             Rest::Died => back_off(self.failures, AFTER_DEATH, settings.check_period.max(AFTER_DEATH)),
@@ -259,6 +270,31 @@ mod tests {
         let starts = cluster.starts_of(1);
         assert_eq!(starts[0], 0);
         assert!(starts.windows(2).all(|pair| (60..=62).contains(&(pair[1] - pair[0]))), "{starts:?}");
+    }
+
+    #[test]
+    fn create_extension_is_noticed_at_once() {
+        let mut cluster = FakeCluster::with_databases(&[1, 2]);
+        cluster.run_for(millis(100));
+        cluster.say(1, Stage::NoExtension, false);
+        cluster.run_for(secs(2));
+        cluster.say(2, Stage::NoExtension, false);
+        cluster.run_for(secs(10));
+        cluster.newcomers = vec![2, 99];
+        cluster.run_for(secs(1));
+        assert_eq!(cluster.starts_of(1).len(), 1);
+        assert_eq!(cluster.starts_of(2).len(), 2);
+    }
+
+    #[test]
+    fn create_extension_is_noticed_by_the_next_look_if_one_is_under_way() {
+        let mut cluster = FakeCluster::with_databases(&[1]);
+        cluster.run_for(millis(100));
+        cluster.newcomers = vec![1];
+        cluster.run_for(secs(1));
+        cluster.say(1, Stage::NoExtension, false);
+        cluster.run_for(secs(2));
+        assert_eq!(cluster.starts_of(1).len(), 2);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod event_table;
 pub mod failpoint;
 pub mod guc;
 pub mod lock;
+pub mod newcomer;
 pub mod privilege;
 pub mod process;
 pub mod queue_row;

@@ -21,6 +21,9 @@ struct Board {
     starts: AtomicU32,
     /// The latch of the launcher. Its memory outlives it: at worst a stranger is woken for nothing.
     launcher: AtomicPtr<pg_sys::Latch>,
+    /// Databases in which an extension was made, for the launcher to look into; 0 is free. When all are taken the
+    /// launcher finds out later.
+    newcomers: [AtomicU32; 8],
 }
 
 #[repr(C)]
@@ -98,17 +101,40 @@ pub fn wake_me() {
     }
 }
 
+fn wake_launcher(board: &Board) {
+    let launcher = board.launcher.load(SeqCst);
+    if !launcher.is_null() {
+        // SAFETY: a latch in shared memory, which is never freed.
+        unsafe { pg_sys::SetLatch(launcher) };
+    }
+}
+
+/// Tells the launcher that an extension was made in this database. Called at the end of a commit, where nothing may
+/// fail.
+pub fn announce(database: Oid) {
+    let Some((board, _)) = board() else { return };
+    let oid = database.to_u32();
+    board.newcomers.iter().any(|place| place.compare_exchange(0, oid, SeqCst, SeqCst).is_ok());
+    wake_launcher(board);
+}
+
+/// In the launcher: the databases that were announced since the last call.
+pub fn newcomers() -> Vec<u32> {
+    let places = board().map_or([].as_slice(), |(board, _)| &board.newcomers);
+    places.iter().map(|place| place.swap(0, SeqCst)).filter(|oid| *oid != 0).collect()
+}
+
 /// Asks the ticker of this database, if there is one, to leave at once. It will be away for some seconds.
+///
+/// First the word, then the look whether it is in the database: one that is just entering does it the other way
+/// round, so it sees the word if it is not seen.
 pub fn send_away(database: Oid) {
     let Some((_, places)) = board() else { return };
     for place in places.iter().filter(|place| place.database.load(SeqCst) == database.to_u32()) {
+        place.word.update(SeqCst, SeqCst, |word| word & !0xff | Stage::SentAway as u64);
         let process = place.process.load(SeqCst);
         if signal::is_in_database(process, database) {
-            let word = place.word.load(SeqCst);
-            let said = word & !0xff | Stage::SentAway as u64;
-            if place.word.compare_exchange(word, said, SeqCst, SeqCst).is_ok() {
-                signal::terminate(process);
-            }
+            signal::terminate(process);
         }
     }
 }
@@ -146,20 +172,17 @@ impl Seat {
         }
     }
 
-    /// In the ticker: tells the launcher.
+    /// In the ticker: tells the launcher. That it was sent away remains its last word.
     pub fn say(&self, stage: Stage) {
         let Some(place) = self.place() else { return };
-        place.word.store(self.word(stage), SeqCst);
+        let sent_away = self.word(Stage::SentAway);
+        place.word.update(SeqCst, SeqCst, |word| if word == sent_away { word } else { self.word(stage) });
         if let Some((board, _)) = board() {
-            let launcher = board.launcher.load(SeqCst);
-            if !launcher.is_null() {
-                // SAFETY: a latch in shared memory, which is never freed.
-                unsafe { pg_sys::SetLatch(launcher) };
-            }
+            wake_launcher(board);
         }
     }
 
-    /// In the launcher: what was said last.
+    /// What was said last.
     pub fn stage(&self) -> Stage {
         let said = self.place().map(|place| place.word.load(SeqCst) as u8);
         said.and_then(Stage::from_number).unwrap_or(Stage::Looking)

@@ -27,7 +27,8 @@ pub fn create_queue(call: &Call) -> Result<Value> {
     Ok(Value::Int(1))
 }
 
-// The name is free, or somebody is making this queue just now: then this waits, and returns nothing if he commits.
+// The name is free, or somebody is making this queue just now: then this waits, and returns nothing if that is
+// committed.
 static ENTER: Statement = Statement::changing(
     "INSERT INTO pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
      SELECT id, $1, format('pgq.event_%s', id), format('pgq.event_%s_id_seq', id), format('pgq.event_%s_tick_seq', id)
@@ -41,69 +42,35 @@ fn enter(name: Text) -> Option<Objects> {
     ENTER.rows_in(View::Latest, &[name.into()]).first().map(Objects::from_row)
 }
 
+// The names are of our own making, ASCII.
+
 fn create_sequences(objects: &Objects) {
     for sequence in [&objects.event_sequence, &objects.tick_sequence] {
-        spi::run(&[b"CREATE SEQUENCE ", quoted(sequence).as_slice()].concat(), &[]);
+        run(format!("CREATE SEQUENCE {}", Text(&quoted(sequence))));
     }
 }
 
 /// All are heap tables, whatever the default of the session: events are inserted directly.
 fn create_tables(objects: &Objects) {
     let parent = quoted(&objects.parent);
-    spi::run(
-        &[b"CREATE TABLE ", parent.as_slice(), b" () INHERITS (pgq.event_template) USING heap"].concat(),
-        &[],
-    );
-    for table in objects.event_tables() {
-        create_event_table(&table, &parent, &quoted(&objects.event_sequence));
+    let parent = Text(&parent);
+    run(format!("CREATE TABLE {parent} () INHERITS (pgq.event_template) USING heap"));
+    for name in objects.event_tables() {
+        let (table, index, sequence) = (quoted(&name), index_name(&name), quoted(&objects.event_sequence));
+        let (table, index, sequence) = (Text(&table), Text(&index), Text(&sequence));
+        run(format!("CREATE TABLE {table} () INHERITS ({parent}) USING heap WITH ({})", storage::OPTIONS));
+        run(format!("ALTER TABLE {table} ALTER COLUMN ev_id SET DEFAULT nextval('{sequence}')"));
+        run(format!("CREATE INDEX {index} ON {table} USING btree (ev_txid)"));
     }
 }
 
-fn create_event_table(table: &[u8], quoted_parent: &[u8], quoted_sequence: &[u8]) {
-    let quoted_table = quoted(table);
-    let (_, plain_name) = Text(table).split_qualified();
-    let index = [plain_name.0, b"_txid_idx"].concat();
-    let storage = storage::OPTIONS.as_bytes();
-    spi::run(
-        &[
-            b"CREATE TABLE ",
-            quoted_table.as_slice(),
-            b" () INHERITS (",
-            quoted_parent,
-            b") USING heap WITH (",
-            storage,
-            b")",
-        ]
-        .concat(),
-        &[],
-    );
-    spi::run(
-        &[
-            b"ALTER TABLE ",
-            quoted_table.as_slice(),
-            b" ALTER COLUMN ev_id SET DEFAULT nextval(",
-            &literal(quoted_sequence),
-            b")",
-        ]
-        .concat(),
-        &[],
-    );
-    spi::run(
-        &[
-            b"CREATE INDEX ",
-            Text(&index).quoted().as_slice(),
-            b" ON ",
-            &quoted_table,
-            b" USING btree (ev_txid)",
-        ]
-        .concat(),
-        &[],
-    );
+fn index_name(table: &[u8]) -> Vec<u8> {
+    let (_, name) = Text(table).split_qualified();
+    Text(&[name.0, b"_txid_idx"].concat()).quoted()
 }
 
-/// A string constant; our own generated names need no escape syntax.
-fn literal(text: &[u8]) -> Vec<u8> {
-    [b"'", text, b"'"].concat()
+fn run(sql: String) {
+    spi::run(sql.as_bytes(), &[]);
 }
 
 // No event has been inserted, so the count starts at 0; PgQ 3.5 wrote down 1, and then missed the first event.

@@ -48,13 +48,13 @@ pub fn grant_perms_from(call: &Call) -> Result<Value> {
 static PRIVILEGES: Statement = Statement::reading(
     "SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
             string_agg(DISTINCT a.privilege_type, ', '),
-            a.is_grantable
+            a.is_grantable OR a.grantee = c.relowner
        FROM pg_class c
        JOIN pg_namespace n ON n.oid = c.relnamespace
       CROSS JOIN aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
       WHERE n.nspname = $1 AND c.relname = $2
-      GROUP BY a.grantee, a.is_grantable
-      ORDER BY a.grantee, a.is_grantable",
+      GROUP BY 1, 3
+      ORDER BY 1, 3",
     &[Type::Text, Type::Text],
 );
 

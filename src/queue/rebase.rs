@@ -173,7 +173,7 @@ impl Rebase {
                 WHEN e.ev_txid < $2 AND e.xmin IN (
                     SELECT n.xmin FROM ONLY ",
             &table,
-            b" AS n GROUP BY n.xmin HAVING count(DISTINCT n.ev_txid) = 1)
+            b" AS n GROUP BY n.xmin HAVING min(n.ev_txid) = max(n.ev_txid))
                 THEN $3
                 ELSE coalesce((SELECT max(p.number) FROM (",
             &self.numbered_snapshots(),

@@ -2,7 +2,9 @@
 //!
 //! All looks are at what is committed by now, in any isolation level: an old view would empty a table that somebody
 //! needs. The queue's row stays locked from the tests to the commit, and who puts a consumer at a tick takes a lock
-//! on it that conflicts.
+//! on it that conflicts. Rotation itself waits for nobody, lest a session that registers a consumer and then sleeps
+//! stop the maintenance of all queues: what is locked is left to the next attempt. Ticks go on meanwhile; all that
+//! they lock is the row's key.
 
 use super::objects::{numbered, quoted};
 use crate::error::{Error, Result};
@@ -28,17 +30,16 @@ pub fn maint_rotate_tables_step1(call: &Call) -> Result<Value> {
 
 /// `maint_rotate_tables_step2()`: completes the switches that other transactions made. Always 0.
 pub fn maint_rotate_tables_step2(_: &Call) -> Result<Value> {
-    let half_done: Vec<Row> = HALF_DONE.rows_in(View::Latest, &[]).into_iter().collect();
-    if half_done.is_empty() {
+    if HALF_DONE.rows_in(View::Latest, &[]).count() == 0 {
         return Ok(Value::Int(0));
     }
+    let half_done = LOCK_HALF_DONE.rows_in(View::Latest, &[]);
     // The ids are asked for after the look that showed the switches: whoever gets an id from now on sees them too.
     let own = xact::assign_txid();
     let step2 = rotation::step2_value(own, xact::next_txid());
     for row in half_done {
-        let step1 = row.big(1);
-        if step1.is_some_and(|step1| rotation::may_complete(txid(step1), own)) {
-            COMPLETE.rows_in(View::Latest, &[row.int(0).into(), step1.into(), step2.to_i64().into()]);
+        if row.big(1).is_some_and(|step1| rotation::may_complete(txid(step1), own)) {
+            COMPLETE.rows_in(View::Latest, &[row.int(0).into(), step2.to_i64().into()]);
         }
     }
     Ok(Value::Int(0))
@@ -93,17 +94,19 @@ macro_rules! switches {
 
 static ALL: Statement = Statement::reading(switches!("ORDER BY queue_name"), &[]);
 static LOOK: Statement = Statement::reading(switches!("WHERE queue_name = $1"), &[Type::Text]);
-static LOCK: Statement = Statement::changing(switches!("WHERE queue_name = $1 FOR UPDATE"), &[Type::Text]);
+static LOCK: Statement =
+    Statement::changing(switches!("WHERE queue_name = $1 FOR NO KEY UPDATE SKIP LOCKED"), &[Type::Text]);
 
-// Positions of which some have no tick any more show as NULL.
+// Where consumers stand, one of them as an example, and the tick's xmin: NULL if the tick is gone.
 static POSITIONS: Statement = Statement::reading(
-    "SELECT s.sub_last_tick, min(c.co_name), txid_snapshot_xmin(t.tick_snapshot)
-       FROM pgq.subscription s
-       JOIN pgq.consumer c ON c.co_id = s.sub_consumer
-       LEFT JOIN pgq.tick t ON t.tick_queue = s.sub_queue AND t.tick_id = s.sub_last_tick
-      WHERE s.sub_queue = $1 AND s.sub_last_tick IS NOT NULL
-      GROUP BY s.sub_last_tick, t.tick_snapshot::text, t.tick_snapshot
-      ORDER BY s.sub_last_tick",
+    "SELECT p.tick_id, p.consumer, txid_snapshot_xmin(t.tick_snapshot)
+       FROM (SELECT s.sub_last_tick, min(c.co_name)
+               FROM pgq.subscription s
+               JOIN pgq.consumer c ON c.co_id = s.sub_consumer
+              WHERE s.sub_queue = $1 AND s.sub_last_tick IS NOT NULL
+              GROUP BY s.sub_last_tick) AS p (tick_id, consumer)
+       LEFT JOIN pgq.tick t ON t.tick_queue = $1 AND t.tick_id = p.tick_id
+      ORDER BY p.tick_id",
     &[Type::Int],
 );
 static NEWEST_TICK: Statement = Statement::reading(
@@ -122,14 +125,20 @@ static FORGET_UNREACHABLE_TICKS: Statement = Statement::changing(
     &[Type::Int, Type::Big],
 );
 
-static HALF_DONE: Statement = Statement::reading(
-    "SELECT queue_id, queue_switch_step1 FROM pgq.queue WHERE queue_switch_step2 IS NULL ORDER BY queue_id",
-    &[],
-);
+macro_rules! half_done {
+    ($($lock:literal)?) => {
+        concat!(
+            "SELECT queue_id, queue_switch_step1 FROM pgq.queue WHERE queue_switch_step2 IS NULL ORDER BY queue_id",
+            $($lock)?
+        )
+    };
+}
+
+static HALF_DONE: Statement = Statement::reading(half_done!(), &[]);
+static LOCK_HALF_DONE: Statement = Statement::changing(half_done!(" FOR NO KEY UPDATE SKIP LOCKED"), &[]);
 static COMPLETE: Statement = Statement::changing(
-    "UPDATE pgq.queue SET queue_switch_step2 = $3
-      WHERE queue_id = $1 AND queue_switch_step1 = $2 AND queue_switch_step2 IS NULL",
-    &[Type::Int, Type::Big, Type::Big],
+    "UPDATE pgq.queue SET queue_switch_step2 = $2 WHERE queue_id = $1",
+    &[Type::Int, Type::Big],
 );
 
 impl Switch {

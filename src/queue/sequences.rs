@@ -4,10 +4,10 @@ use super::objects::{as_regclass, quoted};
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::lock::RaiseLock;
-use crate::pg::relation;
 use crate::pg::spi::{self, Statement};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
+use crate::pg::{relation, xact};
 use pgrx::PgSqlErrorCode;
 
 /// `seq_getval(i_seq_name)`: the last value, without side effect.
@@ -36,6 +36,7 @@ fn raise(name: Text, value: i64) -> Result<i64> {
     if before.has_reached(value) {
         return Ok(before.last_value);
     }
+    xact::require_writable(c"pgq.seq_setval()");
     let lock = RaiseLock::take(relation::find(name).ok_or_else(|| gone(name))?);
     let now = State::of(name);
     let reached = if now.has_reached(value) {

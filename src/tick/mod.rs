@@ -1,11 +1,13 @@
 //! Tick: a snapshot of a queue is stored, and ends a batch.
 
+mod due;
 mod external;
 mod force;
 mod queue;
 mod take;
 mod ticker;
 
+pub use due::{due_queues, tick_queue};
 pub use external::ticker_external;
 pub use force::force_tick;
 pub use ticker::{ticker, ticker_all};

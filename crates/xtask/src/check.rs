@@ -108,7 +108,7 @@ fn with_server(settings: &Settings, steps: &mut Steps) -> Outcome<u64> {
                     "--features",
                 ]);
                 let with_failpoints = if failpoints { ",pgq/failpoints" } else { "" };
-                clippy.arg(format!("pgq/{feature},pgq-bgworker/{feature}{with_failpoints}"));
+                clippy.arg(format!("pgq/{feature}{with_failpoints}"));
                 run(clippy.args(["--", "-D", "warnings"]))?;
             }
             Ok(())
