@@ -3,6 +3,7 @@
 use super::is_subconsumer;
 use crate::error::{Error, Result, or_null};
 use crate::pg::call::Call;
+use crate::pg::failpoint;
 use crate::pg::spi::Statement;
 use crate::pg::value::{Type, Value};
 use pgrx::PgSqlErrorCode;
@@ -36,5 +37,6 @@ pub fn finish_batch(call: &Call) -> Result<Value> {
         .detail("It was finished before, its consumer was moved, or it was never handed out.")
         .warn();
     }
+    failpoint::hit(failpoint::BATCH_FINISHED);
     Ok(i32::from(finished).into())
 }

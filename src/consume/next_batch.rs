@@ -6,7 +6,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{Row, Statement};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type, Value};
-use crate::pg::xact;
+use crate::pg::{failpoint, xact};
 use pgq_core::window::{TickPoint, lags_enough};
 use pgq_core::{BatchId, Micros};
 
@@ -105,6 +105,7 @@ impl Position {
             OPEN.rows(&[self.queue_id.into(), self.consumer_id.into(), start.into(), end.into()]).first();
         let batch = opened.and_then(|row| row.big(0))?;
         xact::force_sync_commit();
+        failpoint::hit(failpoint::BATCH_OPENED);
         Some(batch.into())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
+use crate::pg::failpoint;
 use crate::pg::session;
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
@@ -126,6 +127,7 @@ impl Mover {
 impl Waiting {
     fn insert(&self) -> Result<()> {
         INSERT.rows_in(View::Latest, &self.key);
+        failpoint::hit(failpoint::RETRY_INSERTED);
         DELETE.rows_in(View::Latest, &self.key);
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pg::lock::TickLock;
 use crate::pg::spi::{Statement, View};
 use crate::pg::value::{Timestamp, Type, Value};
-use crate::pg::{sequence, snapshot, xact};
+use crate::pg::{failpoint, sequence, snapshot, xact};
 
 static STORE: Statement = Statement::changing(
     "INSERT INTO pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
@@ -23,7 +23,9 @@ static STORE: Statement = Statement::changing(
 pub fn store(_: &TickLock, queue: &Queue, id: Option<i64>, time: Option<Timestamp>, event_seq: Option<i64>) {
     let snapshot = snapshot::latest().as_seen_by_others(xact::assign_txid());
     let row = [queue.id.into(), id.into(), time.into(), Value::from(snapshot.to_string()), event_seq.into()];
+    failpoint::hit(failpoint::TICK_BEFORE_INSERT);
     STORE.rows_in(View::Latest, &row);
+    failpoint::hit(failpoint::TICK_AFTER_INSERT);
     xact::force_sync_commit();
 }
 

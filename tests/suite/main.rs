@@ -8,8 +8,10 @@
 mod batch;
 mod campaign;
 mod capture;
+mod consume;
 mod docs;
 mod kit;
 mod peer_defects;
 mod programs;
 mod surface;
+mod txid;

@@ -1,0 +1,208 @@
+//! Ticks and consumers: when a tick comes, who gets which batch, and what happens when several do it at once.
+
+use pgq_tests::client::{Session, wait_until_blocked};
+use pgq_tests::queue::{self, Consumer};
+use pgq_tests::shared::Database;
+
+/// A database with a queue `q`, read by `c` from here on.
+fn database(label: &str) -> (Database, Session, Consumer) {
+    let database = Database::fresh(label);
+    let mut session = database.connect();
+    queue::create(&mut session, "q").unwrap();
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    (database, session, consumer)
+}
+
+fn tick(session: &mut Session, queue: &str) -> Option<i64> {
+    session.one("select pgq.ticker($1)", &[&queue])
+}
+
+/// Ticks the queue until it has had its idle tick, and sets it so that the next tick is an hour away.
+fn lull(session: &mut Session, queue: &str) {
+    session.exec("update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'");
+    tick(session, queue);
+    session.exec("update pgq.queue set queue_ticker_max_lag = '1h', queue_ticker_idle_period = '1h'");
+    assert_eq!(tick(session, queue), None);
+}
+
+#[test]
+fn the_first_event_of_a_queue_counts() {
+    let (_database, mut session, _) = database("ticks");
+    lull(&mut session, "q");
+    session.exec("update pgq.queue set queue_ticker_max_count = 1");
+    assert_eq!(tick(&mut session, "q"), None);
+    queue::insert(&mut session, "q", "kind", "first").unwrap();
+    assert!(tick(&mut session, "q").is_some());
+    assert_eq!(tick(&mut session, "q"), None);
+}
+
+#[test]
+fn polling_an_idle_queue_writes_nothing() {
+    let (_database, mut session, consumer) = database("idle");
+    lull(&mut session, "q");
+    while let Some(batch) = consumer.next_batch(&mut session).unwrap() {
+        batch.finish(&mut session).unwrap();
+    }
+    let poll = "select pgq.ticker() + coalesce(pgq.ticker('q'), 0) + coalesce(pgq.next_batch('q', 'c'), 0)
+                     + pgq.register_consumer('q', 'c') + pgq.maint_retry_events()";
+    assert_eq!(session.one::<i64>(poll, &[]), 0);
+    for _ in 0..50 {
+        // In one transaction: what others do in this server gives the transaction no id.
+        session.exec("begin");
+        assert_eq!(session.one::<i64>(poll, &[]), 0);
+        assert!(session.one::<bool>("select txid_current_if_assigned() is null", &[]));
+        session.exec("commit");
+    }
+}
+
+#[test]
+fn a_queue_that_cannot_be_ticked_does_not_stop_the_others() {
+    let (_database, mut session, _) = database("isolation");
+    for name in ["a", "z"] {
+        queue::create(&mut session, name).unwrap();
+        lull(&mut session, name);
+    }
+    lull(&mut session, "q");
+    session.exec("update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'");
+    session.exec("update pgq.queue set queue_tick_seq = 'pgq.nowhere' where queue_name = 'q'");
+    drop(session.take_notices());
+    assert_eq!(session.one::<i64>("select pgq.ticker()", &[]), 2);
+    let warnings = session.take_notices();
+    assert!(warnings.iter().any(|warning| warning.message.contains("\"q\"")), "{warnings:?}");
+}
+
+#[test]
+fn who_ticks_sees_its_own_events_in_the_next_batch() {
+    let (database, mut session, consumer) = database("own");
+    // A later transaction finishes first, so that the own id is below the snapshot's xmax.
+    session.exec("begin; select pgq.insert_event('q', 'kind', 'before')");
+    database.connect().exec("select txid_current()");
+    session.exec(
+        "select pgq.force_tick('q'), pgq.ticker('q'); select pgq.insert_event('q', 'kind', 'after'); commit",
+    );
+    let batch = consumer.next_batch(&mut session).unwrap().expect("the tick");
+    assert_eq!(batch.events(&mut session).unwrap(), []);
+    batch.finish(&mut session).unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
+    assert_eq!(consumer.drain_all(&mut session).unwrap().len(), 2);
+}
+
+#[test]
+fn a_tick_in_repeatable_read_has_a_fresh_snapshot() {
+    let (database, mut session, consumer) = database("fresh");
+    let mut ticker = database.connect();
+    ticker.exec("begin isolation level repeatable read; select 1");
+    queue::insert(&mut session, "q", "kind", "later").unwrap();
+    session.exec("select pgq.force_tick('q')");
+    assert!(tick(&mut ticker, "q").is_some());
+    ticker.exec("commit");
+    assert_eq!(consumer.drain_all(&mut session).unwrap().len(), 1);
+}
+
+#[test]
+fn two_sessions_of_a_consumer_get_the_same_batch() {
+    let (database, mut session, consumer) = database("same");
+    queue::tick_now(&mut session, "q").unwrap();
+    session.exec("begin");
+    let first = consumer.next_batch(&mut session).unwrap().expect("a batch");
+    let second = {
+        let consumer = consumer.clone();
+        database.connect().spawn(move |other| consumer.next_batch(other).unwrap())
+    };
+    wait_until_blocked(&mut database.connect(), second.pid());
+    session.exec("commit");
+    assert_eq!(second.join().1, Some(first));
+}
+
+#[test]
+fn who_loses_a_race_to_register_is_registered() {
+    let (database, mut session, _) = database("register");
+    session.exec("begin");
+    assert!(Consumer::new("q", "new").register(&mut session).unwrap());
+    let second = database.connect().spawn(|other| Consumer::new("q", "new").register(other).unwrap());
+    wait_until_blocked(&mut database.connect(), second.pid());
+    session.exec("commit");
+    assert!(!second.join().1);
+}
+
+#[test]
+fn registering_elsewhere_survives_unregistering() {
+    let (database, mut session, consumer) = database("unregister");
+    queue::create(&mut session, "other").unwrap();
+    session.exec("begin");
+    assert_eq!(consumer.unregister(&mut session).unwrap(), 1);
+    let second = database.connect().spawn(|other| Consumer::new("other", "c").register(other).unwrap());
+    wait_until_blocked(&mut database.connect(), second.pid());
+    session.exec("commit");
+    assert!(second.join().1);
+    assert_eq!(session.one::<i64>("select count(*) from pgq.get_consumer_info('other', 'c')", &[]), 1);
+}
+
+#[test]
+fn a_batch_of_a_wished_size() {
+    let (_database, mut session, _) = database("window");
+    for _ in 0..6 {
+        for _ in 0..10 {
+            queue::insert(&mut session, "q", "kind", "data").unwrap();
+        }
+        session.exec("update pgq.queue set queue_ticker_max_count = 1");
+        assert!(tick(&mut session, "q").is_some());
+    }
+    let mut ends = Vec::new();
+    let next = "select batch_id, cur_tick_event_seq - prev_tick_event_seq
+                  from pgq.next_batch_custom('q', 'c', null, 15, null)";
+    loop {
+        let row = session.query_one(next, &[]).unwrap();
+        let Some(batch) = row.get::<_, Option<i64>>(0) else { break };
+        ends.push(row.get::<_, i64>(1));
+        session.exec(&format!("select pgq.finish_batch({batch})"));
+    }
+    // A backlog is worked off in batches of the wished size; the last, at most twice as big, goes to the end.
+    assert_eq!(ends, [20, 20, 20]);
+    let too_young = "select batch_id is null from pgq.next_batch_custom('q', 'c', '1 hour', null, null)";
+    queue::tick_now(&mut session, "q").unwrap();
+    assert!(session.one::<bool>(too_young, &[]));
+}
+
+#[test]
+fn a_refused_retry_does_not_stop_the_others() {
+    let (_database, mut session, consumer) = database("retry");
+    queue::create(&mut session, "closed").unwrap();
+    queue::create(&mut session, "full").unwrap();
+    for name in ["closed", "full", "q"] {
+        Consumer::new(name, "c").register(&mut session).unwrap();
+        session.exec(&format!(
+            "select pgq.event_retry_raw('{name}', 'c', now() - '1 hour'::interval, null, now(), 1, 'kind', n::text,
+                                        null, null, null, null) from generate_series(1, 12) n"
+        ));
+    }
+    session.exec("update pgq.queue set queue_disable_insert = true where queue_name = 'closed'");
+    session.exec("update pgq.queue set queue_per_tx_limit = 0 where queue_name = 'full'");
+    let mut moved = Vec::new();
+    while let count @ 1.. = session.one::<i32>("select pgq.maint_retry_events()", &[]) {
+        moved.push(count);
+    }
+    assert_eq!(moved, [10, 2]);
+    queue::tick_now(&mut session, "q").unwrap();
+    assert_eq!(consumer.drain_all(&mut session).unwrap().len(), 12);
+    assert_eq!(session.one::<i64>("select count(*) from pgq.retry_queue", &[]), 24);
+}
+
+#[test]
+fn a_sub_consumers_batch_finished_by_the_plain_function_leaves_it_idle() {
+    let (_database, mut session, consumer) = database("coop");
+    queue::tick_now(&mut session, "q").unwrap();
+    session.exec(
+        "insert into pgq.consumer (co_name) values ('c.1');
+         insert into pgq.subscription (sub_id, sub_queue, sub_consumer, sub_last_tick, sub_next_tick, sub_batch)
+         select s.sub_id, s.sub_queue, c.co_id, 1, 2, 77 from pgq.subscription s, pgq.consumer c where c.co_name = 'c.1'",
+    );
+    assert_eq!(session.one::<i32>("select pgq.finish_batch(77)", &[]), 1);
+    let idle = "select sub_last_tick is null and sub_next_tick is null and sub_batch is null
+                  from pgq.subscription join pgq.consumer on co_id = sub_consumer where co_name = 'c.1'";
+    assert!(session.one::<bool>(idle, &[]));
+    let batch = consumer.next_batch(&mut session).unwrap().expect("the main consumer has not moved");
+    batch.finish(&mut session).unwrap();
+    assert_eq!(session.one::<i32>("select pgq.unregister_consumer('q', 'c')", &[]), 2);
+}
