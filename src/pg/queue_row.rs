@@ -15,8 +15,6 @@ use pgrx::pg_sys;
 pub struct QueueRow {
     /// Where the row was found, for the next time.
     pub place: Place,
-    /// `queue_id`
-    pub id: i32,
     /// `queue_cur_table`
     pub current_table: i32,
     /// `queue_disable_insert`
@@ -34,7 +32,6 @@ pub struct QueueRow {
 pub struct Place(pg_sys::ItemPointerData);
 
 mod column {
-    pub const QUEUE_ID: usize = 1;
     pub const QUEUE_NAME: usize = 2;
     pub const CUR_TABLE: usize = 4;
     pub const DISABLE_INSERT: usize = 10;
@@ -155,7 +152,6 @@ unsafe fn decode(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, name: 
         let limited = !nulls[column::PER_TX_LIMIT - 1];
         Some(QueueRow {
             place: Place((*tuple).t_self),
-            id: value(column::QUEUE_ID).value() as i32,
             current_table: value(column::CUR_TABLE).value() as i32,
             is_disabled: value(column::DISABLE_INSERT).value() & 0xff != 0,
             per_tx_limit: limited.then(|| value(column::PER_TX_LIMIT).value() as i32),
