@@ -286,7 +286,7 @@ pub(super) unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
         let class = &*(*relation).rd_rel;
         let descriptor = (*relation).rd_att;
         class.relkind == pg_sys::RELKIND_RELATION as std::ffi::c_char
-            && class.relam == pg_sys::Oid::from(pg_sys::HEAP_TABLE_AM_OID)
+            && class.relam == pg_sys::HEAP_TABLE_AM_OID
             && !class.relrowsecurity
             && !class.relhasrules
             && (*descriptor).natts as usize == COLUMNS
@@ -341,7 +341,7 @@ unsafe fn inspect_index(oid: Oid) -> Option<PlainIndex> {
         let info = pg_sys::BuildIndexInfo(index);
         pg_sys::MemoryContextSwitchTo(caller);
         let numbers = &(&(*info).ii_IndexAttrNumbers)[..(*info).ii_NumIndexAttrs as usize];
-        let plain = (*(*index).rd_rel).relam == pg_sys::Oid::from(pg_sys::BTREE_AM_OID)
+        let plain = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
             && (*info).ii_ReadyForInserts
             && !(*info).ii_Unique
             && (*info).ii_Predicate.is_null()

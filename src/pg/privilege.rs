@@ -21,7 +21,7 @@ pub fn require(table: pg_sys::Oid, right: TableRight) {
     };
     // SAFETY: plain look-ups by OID; the name is used before the cache entry can go away.
     unsafe {
-        let result = pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), mode.into());
+        let result = pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), mode as _);
         if result != pg_sys::AclResult::ACLCHECK_OK {
             let name = pg_sys::get_rel_name(table);
             pg_sys::aclcheck_error(result, pg_sys::ObjectType::OBJECT_TABLE, name);

@@ -68,7 +68,7 @@ unsafe fn txid_index(heap: pg_sys::Relation) -> Option<pg_sys::Relation> {
         for number in 0..count {
             let index = pg_sys::index_open((*(*list).elements.add(number)).oid_value, LOCK);
             let form = (*index).rd_index;
-            let fits = (*(*index).rd_rel).relam == pg_sys::Oid::from(pg_sys::BTREE_AM_OID)
+            let fits = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
                 && (*form).indisvalid
                 && (*form).indkey.values.as_slice(1)[0] == column::TXID as i16 + 1
                 && (*index).rd_indpred.is_null()
