@@ -1,7 +1,7 @@
 //! One line a second.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pgq_tests::client::Session;
 
@@ -15,7 +15,7 @@ pub struct Screen {
     lines: u64,
     inserted: i64,
     received: Vec<usize>,
-    switches: BTreeSet<i64>,
+    switches: BTreeSet<SystemTime>,
 }
 
 impl Screen {
@@ -69,13 +69,12 @@ impl Screen {
 
     fn line(&mut self, runners: &[Runner]) -> Result<String, postgres::Error> {
         use std::fmt::Write;
-        let inserted: i64 = self
-            .session
-            .query_one(
-                "select pgq.seq_getval(queue_event_seq) from pgq.queue where queue_name = $1",
-                &[&QUEUE],
-            )?
-            .get(0);
+        let row = self.session.query_one(
+            "select pgq.seq_getval(queue_event_seq), queue_switch_time from pgq.queue where queue_name = $1",
+            &[&QUEUE],
+        )?;
+        let inserted: i64 = row.get(0);
+        self.switches.insert(row.get(1));
         let mut line = format!("{:>4} s {:>10}", self.lines, grouped((inserted - self.inserted).max(0)));
         self.inserted = inserted;
         for (runner, before) in runners.iter().zip(&mut self.received) {
