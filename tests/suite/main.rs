@@ -13,5 +13,6 @@ mod docs;
 mod kit;
 mod peer_defects;
 mod programs;
+mod queue;
 mod surface;
 mod txid;

@@ -1,0 +1,243 @@
+//! Queues: their life, their settings, rotation, maintenance and information.
+
+use pgq_tests::client::{Session, wait_until_blocked};
+use pgq_tests::cluster::Cluster;
+use pgq_tests::queue::{self, Consumer};
+use pgq_tests::shared::Database;
+
+fn database(label: &str) -> (Database, Session) {
+    let database = Database::fresh(label);
+    let mut session = database.connect();
+    queue::create(&mut session, "q").unwrap();
+    (database, session)
+}
+
+/// A cluster of its own, for stories of rotation: they depend on all open transactions of a cluster.
+fn cluster() -> (Cluster, Session) {
+    let cluster = Cluster::builder().conf("autovacuum", "off").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    queue::create(&mut session, "q").unwrap();
+    session.exec("select pgq.set_queue_config('q', 'rotation_period', '0')");
+    (cluster, session)
+}
+
+#[test]
+fn a_new_queue_has_its_first_tick() {
+    let (_database, mut session) = database("queue");
+    let tick = session.rows("select tick_id, tick_event_seq from pgq.tick", &[]);
+    assert_eq!(tick.len(), 1);
+    assert_eq!((tick[0].get::<_, i64>(0), tick[0].get::<_, i64>(1)), (1, 0));
+    assert_eq!(session.error("select pgq.create_queue(null)").code, "P0001");
+}
+
+#[test]
+fn two_creators_of_one_queue() {
+    let (database, mut first) = database("queue");
+    first.exec("begin; select pgq.create_queue('both')");
+    let second =
+        database.connect().spawn(|session| session.one::<i32>("select pgq.create_queue('both')", &[]));
+    wait_until_blocked(&mut database.connect(), second.pid());
+    first.exec("commit");
+    assert_eq!(second.join().1, 0, "the second finds it there");
+}
+
+#[test]
+fn dropping() {
+    let (_database, mut session) = database("queue");
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    for sql in ["select pgq.drop_queue('nosuch')", "select pgq.drop_queue(null, false)", "select pgq.drop_queue('q')"] {
+        assert_eq!(session.error(sql).code, "P0001", "{sql}");
+    }
+    assert_eq!(session.one::<Option<i32>>("select pgq.drop_queue(null)", &[]), None, "strict");
+    queue::insert(&mut session, "q", "t", "d").unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
+    let batch = consumer.next_batch(&mut session).unwrap().unwrap();
+    session.exec(&format!("select pgq.batch_retry({}, 0)", batch.id));
+    assert_eq!(session.one::<i32>("select pgq.drop_queue('q', true)", &[]), 1);
+    let left: i64 = session.one(
+        "select (select count(*) from pgq.tick) + (select count(*) from pgq.subscription)
+              + (select count(*) from pgq.consumer) + (select count(*) from pgq.retry_queue)
+              + (select count(*) from pg_class where relname like 'event\\_1%')",
+        &[],
+    );
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn settings() {
+    let (_database, mut session) = database("queue");
+    let cases = [
+        ("ticker_max_count", "7"),
+        ("ticker_max_lag", "00:00:05"),
+        ("ticker_idle_period", "00:10:00"),
+        ("ticker_paused", "true"),
+        ("rotation_period", "01:00:00"),
+        ("external_ticker", "true"),
+        ("disable_insert", "true"),
+        ("per_tx_limit", "12"),
+        ("extra_maint", "{a.b,c}"),
+    ];
+    for (name, value) in cases {
+        let one: i32 = session.one("select pgq.set_queue_config('q', $1, $2)", &[&name, &value]);
+        assert_eq!(one, 1);
+        let stored: String = session.one(&format!("select queue_{name}::text from pgq.queue"), &[]);
+        assert_eq!(stored, value, "{name}");
+    }
+    let refused = [
+        ("'q', 'ntables', '4'", "P0001"),
+        ("'q', 'queue_ticker_max_lag', '1 s'", "P0001"),
+        ("'nosuch', 'ticker_max_lag', '1 s'", "P0001"),
+        ("null, 'ticker_max_lag', '1 s'", "P0001"),
+        ("'q', null, '1 s'", "P0001"),
+        ("'q', 'ticker_max_lag', null", "22004"),
+        ("'q', 'ticker_max_lag', 'soon'", "22007"),
+        ("'q', 'ticker_max_count', 'many'", "22P02"),
+        ("'q', 'ticker_max_count', '-1'", "22023"),
+        ("'q', 'ticker_max_lag', '-1 s'", "22023"),
+    ];
+    for (arguments, code) in refused {
+        assert_eq!(session.error(&format!("select pgq.set_queue_config({arguments})")).code, code, "{arguments}");
+    }
+    session.exec("select pgq.set_queue_config('q', 'per_tx_limit', null)");
+    session.exec("select pgq.set_queue_config('q', 'extra_maint', null)");
+}
+
+#[test]
+fn a_rotation_takes_two_transactions_and_waits_for_all_who_need_the_table() {
+    let (cluster, mut session) = cluster();
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    let current = |session: &mut Session| -> i32 { session.one("select queue_cur_table from pgq.queue", &[]) };
+    let advance = |session: &mut Session| {
+        queue::tick_now(session, "q").unwrap();
+        consumer.drain_all(session).unwrap();
+    };
+    advance(&mut session);
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_eq!(current(&mut session), 1);
+    let half_done: bool = session.one("select queue_switch_step2 is null from pgq.queue", &[]);
+    assert!(half_done);
+    advance(&mut session);
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_eq!(current(&mut session), 1, "not before step 2");
+    session.exec("select pgq.maint_rotate_tables_step2()");
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_eq!(current(&mut session), 1, "the consumer is not past step 2");
+
+    let mut open = cluster.connect("postgres");
+    open.exec("begin; select txid_current()");
+    advance(&mut session);
+    // Its id is above step 2, so it does not matter.
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_eq!(current(&mut session), 2);
+    session.exec("select pgq.maint_rotate_tables_step2()");
+    advance(&mut session);
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_eq!(current(&mut session), 2, "now its id is below step 2");
+    open.exec("commit");
+    advance(&mut session);
+
+    let mut reader = cluster.connect("postgres");
+    reader.exec("begin; lock table pgq.event_1_0 in access share mode");
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_eq!(current(&mut session), 2, "somebody holds the next table; nobody waits");
+    reader.exec("commit");
+    session.exec("select pgq.maint_rotate_tables_step1('q'); select pgq.maint_rotate_tables_step1('nosuch')");
+    assert_eq!(current(&mut session), 0);
+}
+
+#[test]
+fn maintenance_lists_what_is_due() {
+    let (_cluster, mut session) = cluster();
+    session.exec("update pgq.queue set queue_extra_maint = '{a.b, \"C.d\"}'");
+    session.exec("select pgq.create_queue('r'); update pgq.queue set queue_extra_maint = '{}' where queue_name = 'r'");
+    let list = |session: &mut Session| -> Vec<String> {
+        session.column("select concat_ws(' ', func_name, func_arg) from pgq.maint_operations()", &[])
+    };
+    let listed = list(&mut session);
+    assert_eq!(
+        listed[..4],
+        ["pgq.maint_rotate_tables_step1 q", "pgq.maint_rotate_tables_step2", "a.b q", "C.d q"]
+    );
+    // The server's autovacuum is off here.
+    let vacuums: Vec<&str> = listed[4..].iter().map(String::as_str).collect();
+    let tables = ["subscription", "consumer", "queue", "tick", "retry_queue"];
+    assert_eq!(vacuums, tables.map(|table| format!("vacuum pgq.{table}")));
+    session.exec("alter system set autovacuum = on");
+    session.exec("select pg_reload_conf()");
+    pgq_tests::client::wait_until("autovacuum is on", || list(&mut session).len() == 4);
+}
+
+#[test]
+fn information_for_anybody() {
+    let (database, mut session) = database("queue");
+    let role = format!("{}_anybody", database.name());
+    session.exec(&format!("create role {role} login"));
+    Consumer::new("q", "c").register(&mut session).unwrap();
+    queue::insert(&mut session, "q", "t", "d").unwrap();
+    let mut anybody = database.connect_as(&role);
+    let queue = anybody.rows("select queue_name, ev_new, last_tick_id, ticker_lag < '1 min' from pgq.get_queue_info('q')", &[]);
+    let row = &queue[0];
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, i64>(1), row.get::<_, i64>(2), row.get::<_, bool>(3)), ("q", 1, 1, true));
+    assert!(anybody.rows("select * from pgq.get_queue_info('nosuch')", &[]).is_empty());
+    let consumers = anybody.rows("select queue_name, consumer_name, last_tick, pending_events from pgq.get_consumer_info()", &[]);
+    assert_eq!((consumers[0].get::<_, &str>(1), consumers[0].get::<_, i64>(2)), ("c", 1));
+    let unknown = session.rows("select queue_name from pgq.get_batch_info(77)", &[]);
+    assert_eq!((unknown.len(), unknown[0].get::<_, Option<String>>(0)), (1, None));
+    // Asking assigns no transaction id.
+    session.exec("begin; select * from pgq.get_queue_info(); select * from pgq.get_consumer_info()");
+    assert_eq!(session.one::<Option<String>>("select pg_current_xact_id_if_assigned()::text", &[]), None);
+    session.exec("commit");
+    session.exec(&format!("drop role {role}"));
+}
+
+#[test]
+fn names_and_sequences() {
+    let (_database, mut session) = database("queue");
+    for (name, quoted) in [("a.b.c", "a.\"b.c\""), ("Ab", "public.\"Ab\""), ("select.from", "\"select\".\"from\""), ("", "public.\"\"")] {
+        assert_eq!(session.one::<String>("select pgq.quote_fqname($1)", &[&name]), quoted);
+    }
+    session.exec("create sequence \"S q\"");
+    let value = |session: &mut Session| -> i64 { session.one("select pgq.seq_getval('S q')", &[]) };
+    assert_eq!(value(&mut session), 1);
+    assert_eq!(session.one::<i64>("select pgq.seq_setval('S q', 100)", &[]), 100);
+    assert_eq!(session.one::<i64>("select pgq.seq_setval('S q', 50)", &[]), 100, "never lowers");
+    assert_eq!(value(&mut session), 100);
+    assert_eq!(session.error("select pgq.seq_getval('public.nosuch')").code, "42P01");
+    assert_eq!(session.one::<Option<i64>>("select pgq.seq_getval(null)", &[]), None);
+}
+
+#[test]
+fn a_dump_restored_into_another_cluster_goes_on() {
+    let (source, mut session) = cluster();
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    for number in 0..300 {
+        session.exec("select txid_current()");
+        if number % 100 == 0 {
+            queue::insert(&mut session, "q", "t", &number.to_string()).unwrap();
+        }
+    }
+    queue::tick_now(&mut session, "q").unwrap();
+    let dump = source.client_program("pg_dump", "postgres").output().unwrap();
+    assert!(dump.status.success());
+
+    let target = Cluster::builder().conf("autovacuum", "off").start();
+    let mut psql = target.client_program("psql", "postgres");
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]).stdin(std::process::Stdio::piped());
+    let mut child = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &dump.stdout).unwrap();
+    assert!(child.wait().unwrap().success());
+    let mut session = target.connect("postgres");
+    session.exec("select pgq.rebase_queue('q')");
+    queue::insert(&mut session, "q", "t", "new").unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
+    let events = consumer.drain_all(&mut session).unwrap();
+    let data: Vec<String> = events.into_iter().filter_map(|event| event.data).collect();
+    assert_eq!(data, ["0", "100", "200", "new"]);
+    // Sequences came along: new ids are free.
+    queue::create(&mut session, "another").unwrap();
+    Consumer::new("another", "other").register(&mut session).unwrap();
+}
