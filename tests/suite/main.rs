@@ -12,6 +12,7 @@ mod consume;
 mod docs;
 mod kit;
 mod peer_defects;
+mod positions;
 mod programs;
 mod queue;
 mod surface;
