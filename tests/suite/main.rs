@@ -16,4 +16,5 @@ mod positions;
 mod programs;
 mod queue;
 mod surface;
+mod ticker;
 mod txid;
