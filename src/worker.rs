@@ -134,7 +134,7 @@ impl Database for Served {
     fn retry(&mut self) -> Result<i64, Failure> {
         static RETRY: Statement = Statement::changing("SELECT pgq.maint_retry_events()", &[]);
         work("pgq.maint_retry_events()", || {
-            let moved = RETRY.rows(&[]).first().and_then(|row| row.int(0));
+            let moved = maintenance::as_admin(|| RETRY.rows(&[])).first().and_then(|row| row.int(0));
             Ok(moved.map_or(0, i64::from))
         })
     }

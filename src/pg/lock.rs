@@ -72,6 +72,20 @@ pub fn lock_exclusively_if_free(table: pg_sys::Oid) -> bool {
     unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE) }
 }
 
+/// Whether no other session has written to the table in a transaction that is still open. What those that have ended
+/// did is visible to the next look.
+pub fn is_unwritten(table: pg_sys::Oid) -> bool {
+    const MODE: pg_sys::LOCKMODE = pg_sys::ShareLock as pg_sys::LOCKMODE;
+    // SAFETY: plain lock calls by OID.
+    unsafe {
+        let is_free = pg_sys::ConditionalLockRelationOid(table, MODE);
+        if is_free {
+            pg_sys::UnlockRelationOid(table, MODE);
+        }
+        is_free
+    }
+}
+
 /// Locks all these tables for removal or none of them, so that who waits for one does not keep others out.
 /// Tries again until it succeeds; a `lock_timeout` of the session ends the attempts with the server's own error.
 pub fn lock_tables_exclusively(tables: &[pg_sys::Oid]) -> crate::error::Result<()> {

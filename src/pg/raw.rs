@@ -39,14 +39,6 @@ unsafe extern "C-unwind" {
         slot: *mut pg_sys::TupleTableSlot,
         shouldFree: bool,
     ) -> *mut pg_sys::TupleTableSlot;
-    pub fn index_getnext_slot(
-        scan: pg_sys::IndexScanDesc,
-        direction: pg_sys::ScanDirection::Type,
-        slot: *mut pg_sys::TupleTableSlot,
-    ) -> bool;
-    pub fn ProcessInterrupts();
-    pub fn tuplestore_puttuple(state: *mut pg_sys::Tuplestorestate, tuple: pg_sys::HeapTuple);
-    pub fn repalloc_huge(pointer: *mut std::ffi::c_void, size: usize) -> *mut std::ffi::c_void;
     pub fn index_insert(
         indexRelation: pg_sys::Relation,
         values: *mut pg_sys::Datum,

@@ -17,6 +17,8 @@ pub fn drop_queue(call: &Call) -> Result<Value> {
         refuse_if_read(&objects, name)?;
     }
     let tables = Tables::lock(&objects)?;
+    // Now against ticks as well: one that came after the ticks are forgotten would hold the row.
+    KEEP_TICKS_AWAY.rows_in(View::Latest, &[objects.queue_id.into()]);
     forget_consumers(&objects);
     tables.drop();
     drop_sequences(&objects);
@@ -25,6 +27,9 @@ pub fn drop_queue(call: &Call) -> Result<Value> {
     }
     Ok(Value::Int(1))
 }
+
+static KEEP_TICKS_AWAY: Statement =
+    Statement::changing("SELECT FROM pgq.queue WHERE queue_id = $1 FOR UPDATE", &[Type::Int]);
 
 static CONSUMERS: Statement = Statement::reading(
     "SELECT string_agg(quote_ident(c.co_name), ', ' ORDER BY c.co_name)

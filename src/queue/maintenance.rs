@@ -75,9 +75,6 @@ fn exists(signature: &str) -> bool {
 }
 
 /// Makes one call of those that `maint_operations()` lists, in the current transaction. Not 0: call it again at once.
-///
-/// What is not of this suite may have been named by anybody who can set `queue_extra_maint`, that is by a
-/// `pgq_admin`; it gets those rights and no more, whoever wrote it.
 pub fn call(function: Text, argument: Option<Text>) -> Result<i64> {
     if is_vacuum(function) {
         return Err(Error::new(
@@ -85,12 +82,15 @@ pub fn call(function: Text, argument: Option<Text>) -> Result<i64> {
             format!("\"{function}\" cannot be called inside a transaction"),
         ));
     }
-    let work = || number_returned(select(function, argument));
-    if is_of_suite(function) {
-        Ok(work())
-    } else {
-        Ok(privilege::run_as_restricted(privilege::role(c"pgq_admin"), work))
-    }
+    Ok(as_admin(|| number_returned(select(function, argument))))
+}
+
+/// Does a part of the daemon's job with the rights of `pgq_admin`, which suffice for all of it, and no more.
+///
+/// A `pgq_admin` can name functions in `queue_extra_maint`, and tables in the other columns of `pgq.queue` to which
+/// triggers may be tied: with the worker's own rights that would be a way to the superuser's.
+pub fn as_admin<R>(work: impl FnOnce() -> R) -> R {
+    privilege::run_as_restricted(privilege::role(c"pgq_admin"), work)
 }
 
 fn is_vacuum(function: Text) -> bool {
@@ -116,22 +116,4 @@ fn number_returned(rows: Rows) -> i64 {
     let text = row.as_ref().and_then(|row| row.text(0)).map_or(b"".as_slice(), |text| text.0);
     let end = text.iter().skip(1).position(|byte| !byte.is_ascii_digit()).map_or(text.len(), |end| end + 1);
     std::str::from_utf8(&text[..end]).ok().and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-// All functions of that name must be: which one is called is decided by the argument's type.
-static IS_OF_SUITE: Statement = Statement::reading(
-    "SELECT bool_and(EXISTS (
-                SELECT FROM pg_depend d
-                  JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-                 WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-                   AND e.extname IN ('pgq', 'pgq_coop', 'pgq_node', 'pgq_ext', 'londiste')))
-       FROM pg_proc p
-       JOIN pg_namespace n ON n.oid = p.pronamespace
-      WHERE n.nspname = $1 AND p.proname = $2",
-    &[Type::Text, Type::Text],
-);
-
-fn is_of_suite(function: Text) -> bool {
-    let (schema, name) = function.split_qualified();
-    IS_OF_SUITE.rows(&[schema.into(), name.into()]).first().is_some_and(|row| row.flag(0))
 }

@@ -31,7 +31,7 @@ macro_rules! by_name {
 }
 
 static BY_NAME: Statement = Statement::reading(by_name!(), &[Type::Text]);
-static BY_NAME_LOCKED: Statement = Statement::changing(by_name!(" FOR UPDATE"), &[Type::Text]);
+static BY_NAME_LOCKED: Statement = Statement::changing(by_name!(" FOR NO KEY UPDATE"), &[Type::Text]);
 
 impl Objects {
     /// Those of the queue of this name.
@@ -39,7 +39,8 @@ impl Objects {
         BY_NAME.rows_in(View::Latest, &[name.into()]).first().map(Objects::from_row)
     }
 
-    /// The same, with the row locked to the end of the transaction: against rotation, registration and removal.
+    /// The same, with the row locked to the end of the transaction: against rotation, registration and removal, but not
+    /// against ticks, whose foreign key looks at the row. Who waits for tables meanwhile does not stop the ticker.
     pub fn lock(name: Option<Text>) -> Option<Objects> {
         BY_NAME_LOCKED.rows_in(View::Latest, &[name.into()]).first().map(Objects::from_row)
     }

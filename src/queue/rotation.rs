@@ -178,6 +178,11 @@ impl Switch {
         if !rotation::previous_table_is_free(self.positions()?, self.newest_tick(), step2) {
             return Ok(());
         }
+        // A tick taken long ago may still be waiting for its commit. It would outlive the ticks that are forgotten
+        // here, and a consumer put at it would miss events. After the newest tick was read: a later one is young.
+        if !relation::find(Text(b"pgq.tick")).is_some_and(lock::is_unwritten) {
+            return Ok(());
+        }
         if self.empty_table(next)? {
             let step1 = xact::assign_txid();
             SWITCH.rows_in(View::Latest, &[self.queue_id.into(), next.into(), step1.to_i64().into()]);

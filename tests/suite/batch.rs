@@ -152,6 +152,20 @@ fn events_out_of_order_are_sorted() {
 }
 
 #[test]
+fn running_out_of_temporary_files_is_an_error_like_others() {
+    let (_database, mut session, consumer) = database("batch");
+    session.exec("select pgq.insert_event('q', 'kind', repeat('x', 500)) from generate_series(1, 10000)");
+    session.exec("select pgq.insert_event_raw('q', 0, null, null, 1, 'k', 'd', null, null, null, null)");
+    let batch = tick_and_open(&mut session, &consumer);
+    session.exec("set work_mem = '64kB'; set temp_file_limit = '1MB'");
+    let error = session.error(&format!("select count(*) from pgq.get_batch_events({})", batch.id));
+    assert_eq!(error.code, "53400", "{error:?}");
+    session.exec("reset temp_file_limit");
+    let all: i64 = session.one("select count(*) from pgq.get_batch_events($1)", &[&batch.id]);
+    assert_eq!(all, 10001);
+}
+
+#[test]
 fn an_event_with_an_owner_is_for_that_subscription_alone() {
     let (_database, mut session, consumer) = database("batch");
     let other = Consumer::new("q", "other");

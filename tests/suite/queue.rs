@@ -47,7 +47,11 @@ fn dropping() {
     let (_database, mut session) = database("queue");
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
-    for sql in ["select pgq.drop_queue('nosuch')", "select pgq.drop_queue(null, false)", "select pgq.drop_queue('q')"] {
+    for sql in [
+        "select pgq.drop_queue('nosuch')",
+        "select pgq.drop_queue(null, false)",
+        "select pgq.drop_queue('q')",
+    ] {
         assert_eq!(session.error(sql).code, "P0001", "{sql}");
     }
     assert_eq!(session.one::<Option<i32>>("select pgq.drop_queue(null)", &[]), None, "strict");
@@ -98,7 +102,11 @@ fn settings() {
         ("'q', 'ticker_max_lag', '-1 s'", "22023"),
     ];
     for (arguments, code) in refused {
-        assert_eq!(session.error(&format!("select pgq.set_queue_config({arguments})")).code, code, "{arguments}");
+        assert_eq!(
+            session.error(&format!("select pgq.set_queue_config({arguments})")).code,
+            code,
+            "{arguments}"
+        );
     }
     session.exec("select pgq.set_queue_config('q', 'per_tx_limit', null)");
     session.exec("select pgq.set_queue_config('q', 'extra_maint', null)");
@@ -109,7 +117,8 @@ fn a_rotation_takes_two_transactions_and_waits_for_all_who_need_the_table() {
     let (cluster, mut session) = cluster();
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
-    let current = |session: &mut Session| -> i32 { session.one("select queue_cur_table from pgq.queue", &[]) };
+    let current =
+        |session: &mut Session| -> i32 { session.one("select queue_cur_table from pgq.queue", &[]) };
     let advance = |session: &mut Session| {
         queue::tick_now(session, "q").unwrap();
         consumer.drain_all(session).unwrap();
@@ -152,7 +161,9 @@ fn a_rotation_takes_two_transactions_and_waits_for_all_who_need_the_table() {
 fn maintenance_lists_what_is_due() {
     let (_cluster, mut session) = cluster();
     session.exec("update pgq.queue set queue_extra_maint = '{a.b, \"C.d\"}'");
-    session.exec("select pgq.create_queue('r'); update pgq.queue set queue_extra_maint = '{}' where queue_name = 'r'");
+    session.exec(
+        "select pgq.create_queue('r'); update pgq.queue set queue_extra_maint = '{}' where queue_name = 'r'",
+    );
     let list = |session: &mut Session| -> Vec<String> {
         session.column("select concat_ws(' ', func_name, func_arg) from pgq.maint_operations()", &[])
     };
@@ -178,11 +189,20 @@ fn information_for_anybody() {
     Consumer::new("q", "c").register(&mut session).unwrap();
     queue::insert(&mut session, "q", "t", "d").unwrap();
     let mut anybody = database.connect_as(&role);
-    let queue = anybody.rows("select queue_name, ev_new, last_tick_id, ticker_lag < '1 min' from pgq.get_queue_info('q')", &[]);
+    let queue = anybody.rows(
+        "select queue_name, ev_new, last_tick_id, ticker_lag < '1 min' from pgq.get_queue_info('q')",
+        &[],
+    );
     let row = &queue[0];
-    assert_eq!((row.get::<_, &str>(0), row.get::<_, i64>(1), row.get::<_, i64>(2), row.get::<_, bool>(3)), ("q", 1, 1, true));
+    assert_eq!(
+        (row.get::<_, &str>(0), row.get::<_, i64>(1), row.get::<_, i64>(2), row.get::<_, bool>(3)),
+        ("q", 1, 1, true)
+    );
     assert!(anybody.rows("select * from pgq.get_queue_info('nosuch')", &[]).is_empty());
-    let consumers = anybody.rows("select queue_name, consumer_name, last_tick, pending_events from pgq.get_consumer_info()", &[]);
+    let consumers = anybody.rows(
+        "select queue_name, consumer_name, last_tick, pending_events from pgq.get_consumer_info()",
+        &[],
+    );
     assert_eq!((consumers[0].get::<_, &str>(1), consumers[0].get::<_, i64>(2)), ("c", 1));
     let unknown = session.rows("select queue_name from pgq.get_batch_info(77)", &[]);
     assert_eq!((unknown.len(), unknown[0].get::<_, Option<String>>(0)), (1, None));
@@ -196,7 +216,12 @@ fn information_for_anybody() {
 #[test]
 fn names_and_sequences() {
     let (_database, mut session) = database("queue");
-    for (name, quoted) in [("a.b.c", "a.\"b.c\""), ("Ab", "public.\"Ab\""), ("select.from", "\"select\".\"from\""), ("", "public.\"\"")] {
+    for (name, quoted) in [
+        ("a.b.c", "a.\"b.c\""),
+        ("Ab", "public.\"Ab\""),
+        ("select.from", "\"select\".\"from\""),
+        ("", "public.\"\""),
+    ] {
         assert_eq!(session.one::<String>("select pgq.quote_fqname($1)", &[&name]), quoted);
     }
     session.exec("create sequence \"S q\"");
@@ -240,4 +265,54 @@ fn a_dump_restored_into_another_cluster_goes_on() {
     // Sequences came along: new ids are free.
     queue::create(&mut session, "another").unwrap();
     Consumer::new("another", "other").register(&mut session).unwrap();
+}
+
+#[test]
+fn an_event_after_create_queue_in_the_same_transaction_is_delivered() {
+    let (database, mut session) = database("queue");
+    session.exec("begin; select txid_current()");
+    // A later transaction ends first, so that the creator's own id lies below what its snapshot shows as finished.
+    database.connect().exec("select txid_current()");
+    session.exec("select pgq.create_queue('new'), pgq.register_consumer('new', 'c')");
+    session.exec("select pgq.insert_event('new', 't', 'in the same transaction'); commit");
+    queue::tick_now(&mut session, "new").unwrap();
+    let events = Consumer::new("new", "c").drain_all(&mut session).unwrap();
+    assert_eq!(events.len(), 1);
+}
+
+#[test]
+fn dropping_behind_an_open_writer_does_not_stop_ticks() {
+    let (database, mut session) = database("queue");
+    let mut writer = database.connect();
+    writer.exec("begin; select pgq.insert_event('q', 't', 'd')");
+    let dropper = database.connect().spawn(|session| session.exec("select pgq.drop_queue('q')"));
+    let waits = |session: &mut Session| -> bool {
+        session.one(
+            "select exists (select from pg_locks where pid = $1 and relation = 'pgq.queue'::regclass
+                              and mode = 'RowShareLock')",
+            &[&dropper.pid()],
+        )
+    };
+    pgq_tests::client::wait_until("the dropper holds the row", || waits(&mut session));
+    session.exec("set lock_timeout = '5s'");
+    queue::tick_now(&mut session, "q").unwrap();
+    writer.exec("commit");
+    dropper.join();
+}
+
+#[test]
+fn a_tick_that_outlives_a_rotation_is_waited_for() {
+    let (cluster, mut session) = cluster();
+    queue::tick_now(&mut session, "q").unwrap();
+    let mut late = cluster.connect("postgres");
+    late.exec("begin; select pgq.force_tick('q')");
+    late.exec("select pgq.ticker('q')");
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    let current =
+        |session: &mut Session| -> i32 { session.one("select queue_cur_table from pgq.queue", &[]) };
+    assert_eq!(current(&mut session), 0);
+    late.exec("commit");
+    queue::tick_now(&mut session, "q").unwrap();
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_eq!(current(&mut session), 1);
 }
