@@ -1,4 +1,5 @@
--- Who may do what. Whatever is not granted here is for the owner alone; the schema is open to all (tables.sql).
+-- Who may do what. Whatever is not granted here is for the owner alone; the schema is open to all (tables.sql), and so
+-- are the functions of txid.sql, which tell nothing that the server's own do not.
 --
 -- Every function that PostgreSQL opened to PUBLIC is closed first, then given to whom it is meant for.
 

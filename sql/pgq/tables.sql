@@ -39,7 +39,12 @@ CREATE TABLE pgq.queue (
     queue_extra_maint           text[],
 
     CONSTRAINT queue_pkey PRIMARY KEY (queue_id),
-    CONSTRAINT queue_name_uq UNIQUE (queue_name)
+    CONSTRAINT queue_name_uq UNIQUE (queue_name),
+    -- A pgq_admin may write here, and functions with their owner's rights truncate, drop and grant what is named here.
+    CONSTRAINT queue_own_objects CHECK (
+        queue_data_pfx = 'pgq.event_' || queue_id
+        AND queue_event_seq = 'pgq.event_' || queue_id || '_id_seq'
+        AND queue_tick_seq = 'pgq.event_' || queue_id || '_tick_seq')
 );
 COMMENT ON TABLE pgq.queue IS 'Queues and their settings; pgq.set_queue_config() changes them.';
 COMMENT ON COLUMN pgq.queue.queue_ntables IS 'Number of rotating event tables, read once, when the queue is created.';

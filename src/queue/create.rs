@@ -1,13 +1,13 @@
 //! Making a queue.
 
-use super::objects::{Objects, as_regclass, quoted};
+use super::objects::{Objects, quoted};
 use super::{privileges, storage};
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::spi::{self, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
-use crate::pg::{snapshot, xact};
+use crate::tick;
 
 /// `create_queue(i_queue_name)`: 1 when it was made, 0 when it was there.
 pub fn create_queue(call: &Call) -> Result<Value> {
@@ -23,7 +23,7 @@ pub fn create_queue(call: &Call) -> Result<Value> {
     create_sequences(&objects);
     create_tables(&objects);
     privileges::grant_on_queue(&objects);
-    take_first_tick(&objects);
+    tick::take_first(name)?;
     Ok(Value::Int(1))
 }
 
@@ -71,19 +71,4 @@ fn index_name(table: &[u8]) -> Vec<u8> {
 
 fn run(sql: String) {
     spi::run(sql.as_bytes(), &[]);
-}
-
-// No event has been inserted, so the count starts at 0; PgQ 3.5 wrote down 1, and then missed the first event.
-static FIRST_TICK: Statement = Statement::changing(
-    "INSERT INTO pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
-     VALUES ($1, nextval($2::regclass), now(), $3::txid_snapshot, 0)",
-    &[Type::Int, Type::Text, Type::Text],
-);
-
-fn take_first_tick(objects: &Objects) {
-    let sequence = as_regclass(&objects.tick_sequence);
-    // Events that this transaction inserts after the tick are not in what the tick shows.
-    let seen = snapshot::latest().as_seen_by_others(xact::assign_txid());
-    FIRST_TICK.rows_in(View::Latest, &[objects.queue_id.into(), sequence, seen.to_string().into()]);
-    xact::force_sync_commit();
 }

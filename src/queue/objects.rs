@@ -2,9 +2,10 @@
 
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
-use crate::pg::value::{Type, Value};
+use crate::pg::value::Type;
 
-/// A queue's row, as far as it names relations. The names are plain `schema.name`, unquoted.
+/// A queue's row, as far as it names relations. The names are plain `schema.name`, unquoted, and none but those that
+/// `create_queue` gave: a constraint of the table sees to it.
 pub struct Objects {
     /// `queue_id`
     pub queue_id: i32,
@@ -83,9 +84,4 @@ pub fn quoted(name: &[u8]) -> Vec<u8> {
 pub fn quoted_list(names: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let names: Vec<Vec<u8>> = names.into_iter().map(|name| quoted(&name)).collect();
     names.join(b", ".as_slice())
-}
-
-/// A name for a statement that casts its parameter to `regclass`.
-pub fn as_regclass(name: &[u8]) -> Value {
-    Value::Text(quoted(name))
 }

@@ -10,4 +10,5 @@ mod ticker;
 pub use due::{due_queues, tick_queue};
 pub use external::ticker_external;
 pub use force::force_tick;
+pub use take::take_first;
 pub use ticker::{ticker, ticker_all};

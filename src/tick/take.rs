@@ -4,6 +4,7 @@ use super::queue::Queue;
 use crate::error::Result;
 use crate::pg::lock::TickLock;
 use crate::pg::spi::{Statement, View};
+use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type, Value};
 use crate::pg::{failpoint, sequence, snapshot, xact};
 
@@ -27,6 +28,16 @@ pub fn store(_: &TickLock, queue: &Queue, id: Option<i64>, time: Option<Timestam
     STORE.rows_in(View::Latest, &row);
     failpoint::hit(failpoint::TICK_AFTER_INSERT);
     xact::force_sync_commit();
+}
+
+/// Takes the first tick of a queue that this transaction has made.
+///
+/// No event has been inserted, so the count starts at 0; PgQ 3.5 wrote down 1, and then missed the first event.
+pub fn take_first(name: Text) -> Result<()> {
+    let queue = Queue::by_name(Some(name)).expect("this transaction has made it");
+    let id = sequence::draw(queue.tick_sequence()?);
+    store(&TickLock::take(queue.id), &queue, Some(id), Some(Timestamp::now()), Some(0));
+    Ok(())
 }
 
 impl Queue {

@@ -65,7 +65,7 @@ fn a_queue_that_cannot_be_ticked_does_not_stop_the_others() {
     }
     lull(&mut session, "q");
     session.exec("update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'");
-    session.exec("update pgq.queue set queue_tick_seq = 'pgq.nowhere' where queue_name = 'q'");
+    session.exec("drop sequence pgq.event_1_tick_seq");
     drop(session.take_notices());
     assert_eq!(session.one::<i64>("select pgq.ticker()", &[]), 2);
     let warnings = session.take_notices();

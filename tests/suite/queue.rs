@@ -235,6 +235,52 @@ fn names_and_sequences() {
 }
 
 #[test]
+fn raised_sequences_hand_out_nothing_twice() {
+    let (database, mut session) = database("queue");
+    session.exec("create sequence s; create sequence late start 1000");
+    // Never called: the start value counts as not handed out.
+    assert_eq!(session.one::<i64>("select pgq.seq_setval('s', 1)", &[]), 1);
+    assert_eq!(session.one::<i64>("select nextval('s')", &[]), 2);
+    assert_eq!(session.one::<i64>("select pgq.seq_setval('late', 0)", &[]), 1000);
+    // Near and far, while others draw.
+    for distance in [500, 1_000_000] {
+        let raised: Vec<i64> = std::thread::scope(|scope| {
+            let draw = || {
+                let mut session = database.connect();
+                let drawn = session.rows("select nextval('s') from generate_series(1, 20000)", &[]);
+                drawn.iter().map(|row| row.get(0)).collect::<Vec<i64>>()
+            };
+            let raise = || {
+                let mut session = database.connect();
+                for _ in 0..20 {
+                    session.exec(&format!("select pgq.seq_setval('s', pgq.seq_getval('s') + {distance})"));
+                }
+                Vec::new()
+            };
+            let others = [scope.spawn(draw), scope.spawn(draw), scope.spawn(raise), scope.spawn(raise)];
+            others.into_iter().flat_map(|other| other.join().unwrap()).collect()
+        });
+        let distinct: std::collections::HashSet<_> = raised.iter().collect();
+        assert_eq!((raised.len(), distinct.len()), (40_000, 40_000));
+    }
+    // With the rights of the caller.
+    session.exec("create role raising in role pgq_admin; set role raising");
+    assert_eq!(session.error("select pgq.seq_setval('public.s', 999999999)").code, "42501");
+    session.exec("reset role; drop role raising");
+}
+
+#[test]
+fn a_queue_names_no_relations_but_its_own() {
+    let (_database, mut session) = database("queue");
+    session.exec("create role renaming in role pgq_admin; set role renaming");
+    for column in ["queue_data_pfx", "queue_event_seq", "queue_tick_seq"] {
+        let error = session.error(&format!("update pgq.queue set {column} = 'pg_catalog.pg_authid'"));
+        assert_eq!(error.code, "23514", "{error:?}");
+    }
+    session.exec("reset role; drop role renaming");
+}
+
+#[test]
 fn a_dump_restored_into_another_cluster_goes_on() {
     let (source, mut session) = cluster();
     let consumer = Consumer::new("q", "c");
