@@ -84,20 +84,3 @@ impl From<BigArray> for Value {
         Value::BigArray(array.0)
     }
 }
-
-/// The array as the server holds it, in the current memory context.
-pub(super) fn big_array_datum(elements: &[i64]) -> Datum {
-    // SAFETY: an i64 has the size and alignment of a Datum of int8 on the 64-bit machines we support; the server
-    // copies.
-    unsafe {
-        let array = pg_sys::construct_array(
-            elements.as_ptr().cast_mut().cast::<Datum>(),
-            elements.len() as i32,
-            pg_sys::INT8OID,
-            size_of::<i64>() as i32,
-            true,
-            pg_sys::TYPALIGN_DOUBLE as std::ffi::c_char,
-        );
-        Datum::from(array)
-    }
-}

@@ -3,7 +3,7 @@
 
 use super::text::Text;
 use super::tuplestore::RowSink;
-use super::value::{Interval, Timestamp, Value};
+use super::value::{Interval, Timestamp, Value, to_arrays};
 use crate::error::{Error, Result};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -108,14 +108,6 @@ impl Call {
             pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)
         }
     }
-}
-
-/// Values in the shape in which the server forms tuples.
-pub(super) fn to_arrays(columns: &[Value]) -> (Vec<pg_sys::Datum>, Vec<bool>) {
-    columns
-        .iter()
-        .map(|column| column.to_datum().map_or((pg_sys::Datum::null(), true), |datum| (datum, false)))
-        .unzip()
 }
 
 /// Runs one function of ours for the server.

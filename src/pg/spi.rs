@@ -5,10 +5,9 @@
 //! snapshot it looks; a statement that only reads assigns nothing.
 #![allow(unsafe_code)]
 
-use super::call::to_arrays;
 use super::text::Text;
 use super::tuplestore::RowSink;
-use super::value::{Interval, Timestamp, Type, Value};
+use super::value::{Interval, Timestamp, Type, Value, to_arrays};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicPtr, Ordering};

@@ -1,8 +1,7 @@
 //! Where a set-returning function puts its rows: memory up to work_mem, then a temporary file.
 #![allow(unsafe_code)]
 
-use super::call::to_arrays;
-use super::value::Value;
+use super::value::{Value, to_arrays};
 use crate::error::{Error, Result};
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;

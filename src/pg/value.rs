@@ -135,7 +135,7 @@ impl Value {
                     pg_sys::Datum::from(copy)
                 }
             }
-            Value::BigArray(elements) => super::array::big_array_datum(elements),
+            Value::BigArray(elements) => big_array(elements),
             Value::Record(_) => unreachable!("a record is only ever a function's result, made in pg::call"),
         })
     }
@@ -159,6 +159,31 @@ impl Value {
             }
             _ => panic!("a statement of pgq returned a column of a type it does not speak: {oid:?}"),
         }
+    }
+}
+
+/// Values in the shape in which the server forms tuples.
+pub(super) fn to_arrays(columns: &[Value]) -> (Vec<pg_sys::Datum>, Vec<bool>) {
+    columns
+        .iter()
+        .map(|column| column.to_datum().map_or((pg_sys::Datum::null(), true), |datum| (datum, false)))
+        .unzip()
+}
+
+/// The array as the server holds it, in the current memory context.
+fn big_array(elements: &[i64]) -> pg_sys::Datum {
+    // SAFETY: an i64 has the size and alignment of a Datum of int8 on the 64-bit machines we support; the server
+    // copies.
+    unsafe {
+        let array = pg_sys::construct_array(
+            elements.as_ptr().cast_mut().cast::<pg_sys::Datum>(),
+            elements.len() as i32,
+            pg_sys::INT8OID,
+            size_of::<i64>() as i32,
+            true,
+            pg_sys::TYPALIGN_DOUBLE as std::ffi::c_char,
+        );
+        pg_sys::Datum::from(array)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `make test`: cheap checks first, then what needs a server.
 
 use crate::command::{Outcome, count_tests, fail, run};
-use crate::extension::{Profile, cargo, cargo_for, stage};
-use crate::settings::Settings;
+use crate::extension::{cargo, cargo_for, stage};
+use crate::settings::{Profile, Settings};
 use crate::{peers, prepare, programs};
 use std::process::Command;
 use std::time::{Duration, Instant};

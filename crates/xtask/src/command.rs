@@ -132,3 +132,8 @@ mod tests {
         assert_eq!(count_tests(&mut Command::new("true")).expect("true succeeds"), 0);
     }
 }
+
+/// Whether we may install packages, and must not run servers ourselves.
+pub fn is_root() -> Outcome<bool> {
+    Ok(capture(Command::new("id").arg("-u"))?.trim() == "0")
+}

@@ -8,40 +8,13 @@
 use crate::command::{OrSay, Outcome, fail, run};
 use crate::prepare;
 use crate::server::Server;
-use crate::settings::Settings;
+use crate::settings::{Profile, Settings};
 use crate::tree::Tree;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
-
-/// The two kinds of build, which differ in what they are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
-    /// For tests: quick to link, with failpoints.
-    Dev,
-    /// What people install.
-    Release,
-}
-
-impl Profile {
-    /// As trees are named.
-    pub fn name(self) -> &'static str {
-        match self {
-            Profile::Dev => "dev",
-            Profile::Release => "release",
-        }
-    }
-
-    /// Where cargo puts it.
-    fn folder(self) -> &'static str {
-        match self {
-            Profile::Dev => "debug",
-            Profile::Release => "release",
-        }
-    }
-}
 
 /// One extension: its control file and what it says.
 struct Extension {

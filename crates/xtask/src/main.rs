@@ -24,8 +24,7 @@ mod tree;
 mod wheels;
 
 use command::{Outcome, fail};
-use extension::Profile;
-use settings::Settings;
+use settings::{Profile, Settings};
 use std::process::ExitCode;
 
 const HELP: &str = "\

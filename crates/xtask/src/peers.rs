@@ -2,8 +2,7 @@
 //!
 //! Their packages are downloaded and unpacked into a private tree of their own, never installed.
 
-use crate::command::{OrSay, Outcome, capture, fail, run};
-use crate::prepare::is_root;
+use crate::command::{OrSay, Outcome, capture, fail, is_root, run};
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::tree::Tree;

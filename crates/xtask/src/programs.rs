@@ -4,8 +4,8 @@
 //! the servers it started.
 
 use crate::command::{Outcome, become_it};
-use crate::extension::{Profile, cargo, stage};
-use crate::settings::Settings;
+use crate::extension::{cargo, stage};
+use crate::settings::{Profile, Settings};
 use crate::tree::Tree;
 use crate::{peers, prepare, tree};
 use std::env;

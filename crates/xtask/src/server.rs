@@ -1,10 +1,12 @@
 //! An installed PostgreSQL, described by its own `pg_config`.
 
 use crate::command::{Outcome, capture, fail};
-use crate::settings::MAJORS;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The majors of PostgreSQL that one source builds for.
+pub const MAJORS: [u32; 4] = [15, 16, 17, 18];
 
 /// Where the parts of a server are, and what the build needs beside them.
 #[derive(Debug, Clone)]

