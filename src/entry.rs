@@ -23,6 +23,7 @@ crate::sql_functions! {
     maint_operations => queue::maint_operations,
     seq_getval => queue::seq_getval,
     seq_setval => queue::seq_setval,
+    sequence_last_value => queue::sequence_last_value,
     rebase_queue => queue::rebase_queue,
     upgrade_schema => queue::upgrade_schema,
 

@@ -43,7 +43,10 @@ impl Error {
     }
 
     /// A queue that does not exist, for everything but event insertion.
-    pub fn no_such_queue(name: impl std::fmt::Display) -> Self {
+    pub fn no_such_queue(name: Option<impl std::fmt::Display>) -> Self {
+        let Some(name) = name else {
+            return Self::raised("queue name is NULL");
+        };
         Self::raised(format!("queue \"{name}\" does not exist"))
             .hint("The table pgq.queue lists the queues of this database; pgq.create_queue() makes one.")
     }

@@ -47,9 +47,21 @@ pub fn is_between(call: &Call) -> Result<Value> {
     Ok(between(&older, &newer).contains(txid(call)?).into())
 }
 
+/// The rows are stored before the first is handed out, so their number has a bound: 1 GB of them.
+const MOST_LISTED: u64 = 50_000_000;
+
 /// `txids_between(older, newer)`: all ids that finished between the snapshots, ascending.
 pub fn all_between(call: &Call) -> Result<Value> {
     let (older, newer) = (snapshot(call, 0), snapshot(call, 1));
+    let range = newer.xmax().get().saturating_sub(older.xmin().get());
+    if range > MOST_LISTED {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "too many transactions lie between the snapshots to list them",
+        )
+        .detail(format!("They span {range} ids; {MOST_LISTED} can be listed."))
+        .hint("pgq.txid_between() tells of a single id whether it is among them."));
+    }
     let mut rows = call.rows()?;
     for txid in between(&older, &newer).iter().filter(|txid| txid.is_normal()) {
         pgrx::check_for_interrupts!();

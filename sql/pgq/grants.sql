@@ -6,6 +6,7 @@
 REVOKE ALL ON FUNCTION
     pgq._batch_events(text[], text, text, integer),
     pgq._grant_perms_from(text, text, text, text),
+    pgq._sequence_last_value(text),
     pgq.batch_event_sql(bigint),
     pgq.batch_event_tables(bigint),
     pgq.batch_retry(bigint, integer),
@@ -59,6 +60,7 @@ FROM PUBLIC;
 
 -- Everybody may look.
 GRANT EXECUTE ON FUNCTION
+    pgq._sequence_last_value(text),
     pgq.get_consumer_info(),
     pgq.get_consumer_info(text),
     pgq.get_consumer_info(text, text),

@@ -1,6 +1,7 @@
 -- The tables of PgQ, with the names, types and order of PgQ 3.5.
 
 CREATE SCHEMA pgq;
+COMMENT ON SCHEMA pgq IS 'PgQ: queues of events, handed out in consistent batches.';
 GRANT USAGE ON SCHEMA pgq TO PUBLIC;
 
 -- Who reads: one row a name, shared by all queues.
@@ -11,6 +12,9 @@ CREATE TABLE pgq.consumer (
     CONSTRAINT consumer_name_uq UNIQUE (co_name)
 );
 COMMENT ON TABLE pgq.consumer IS 'Consumers, by name; pgq.subscription says which queues they read.';
+COMMENT ON COLUMN pgq.consumer.co_id IS 'Number of the consumer.';
+COMMENT ON COLUMN pgq.consumer.co_name IS 'Name of the consumer, in all queues that it reads.';
+COMMENT ON SEQUENCE pgq.consumer_co_id_seq IS 'Numbers of consumers.';
 
 CREATE TABLE pgq.queue (
     queue_id                    serial      NOT NULL,
@@ -47,6 +51,9 @@ CREATE TABLE pgq.queue (
         AND queue_tick_seq = 'pgq.event_' || queue_id || '_tick_seq')
 );
 COMMENT ON TABLE pgq.queue IS 'Queues and their settings; pgq.set_queue_config() changes them.';
+COMMENT ON SEQUENCE pgq.queue_queue_id_seq IS 'Numbers of queues.';
+COMMENT ON COLUMN pgq.queue.queue_id IS 'Number of the queue; its tables and sequences are named by it.';
+COMMENT ON COLUMN pgq.queue.queue_name IS 'Name of the queue.';
 COMMENT ON COLUMN pgq.queue.queue_ntables IS 'Number of rotating event tables, read once, when the queue is created.';
 COMMENT ON COLUMN pgq.queue.queue_cur_table IS 'Number of the event table that is being written.';
 COMMENT ON COLUMN pgq.queue.queue_rotation_period IS 'Least time between rotations.';
@@ -75,10 +82,15 @@ CREATE TABLE pgq.tick (
     CONSTRAINT tick_queue_fkey FOREIGN KEY (tick_queue) REFERENCES pgq.queue (queue_id)
 );
 COMMENT ON TABLE pgq.tick IS 'Snapshots taken of a queue; a batch is what became visible between two of them.';
+COMMENT ON COLUMN pgq.tick.tick_queue IS 'The queue.';
+COMMENT ON COLUMN pgq.tick.tick_id IS 'Number of the tick in its queue; a higher one never has an older snapshot.';
+COMMENT ON COLUMN pgq.tick.tick_time IS 'Start of the transaction that took it; on a copied queue, its time at the origin.';
+COMMENT ON COLUMN pgq.tick.tick_snapshot IS 'Which transactions were finished.';
 COMMENT ON COLUMN pgq.tick.tick_event_seq IS 'Event sequence just before the snapshot: a hint of the amount, not a bound.';
 
 -- Batch ids are unique in the database, over all queues.
 CREATE SEQUENCE pgq.batch_id_seq;
+COMMENT ON SEQUENCE pgq.batch_id_seq IS 'Numbers of batches, over all queues and consumers.';
 
 CREATE TABLE pgq.subscription (
     sub_id          serial      NOT NULL,
@@ -95,6 +107,10 @@ CREATE TABLE pgq.subscription (
 );
 COMMENT ON TABLE pgq.subscription IS 'Positions: the last tick that a consumer has finished on a queue, and the batch it has open.';
 COMMENT ON COLUMN pgq.subscription.sub_id IS 'Owner of retry events; cooperating sub-consumers share their main consumer''s.';
+COMMENT ON SEQUENCE pgq.subscription_sub_id_seq IS 'Numbers of subscriptions.';
+COMMENT ON COLUMN pgq.subscription.sub_queue IS 'The queue.';
+COMMENT ON COLUMN pgq.subscription.sub_consumer IS 'The consumer.';
+COMMENT ON COLUMN pgq.subscription.sub_active IS 'When the consumer last opened, finished or was moved.';
 COMMENT ON COLUMN pgq.subscription.sub_last_tick IS 'End of the last finished batch; NULL for an idle sub-consumer.';
 COMMENT ON COLUMN pgq.subscription.sub_batch IS 'The open batch; NULL when there is none.';
 COMMENT ON COLUMN pgq.subscription.sub_next_tick IS 'End of the open batch.';
@@ -114,9 +130,17 @@ CREATE TABLE pgq.event_template (
     ev_extra4   text
 );
 COMMENT ON TABLE pgq.event_template IS 'Parent of all event tables, always empty itself; its privileges are copied to new queues.';
+COMMENT ON COLUMN pgq.event_template.ev_id IS 'Number of the event in its queue; one that comes back keeps it.';
+COMMENT ON COLUMN pgq.event_template.ev_time IS 'Start of the transaction that inserted it.';
 COMMENT ON COLUMN pgq.event_template.ev_txid IS 'Top-level transaction that inserted the event.';
 COMMENT ON COLUMN pgq.event_template.ev_owner IS 'NULL: for all consumers; else the one subscription that asked for it again.';
 COMMENT ON COLUMN pgq.event_template.ev_retry IS 'How often the event came back; NULL: never.';
+COMMENT ON COLUMN pgq.event_template.ev_type IS 'Kind of the event, for who reads it.';
+COMMENT ON COLUMN pgq.event_template.ev_data IS 'The event itself, in a form that producer and consumer agree on.';
+COMMENT ON COLUMN pgq.event_template.ev_extra1 IS 'More, as they agree on; change capture puts the name of the table here.';
+COMMENT ON COLUMN pgq.event_template.ev_extra2 IS 'More, as they agree on.';
+COMMENT ON COLUMN pgq.event_template.ev_extra3 IS 'More, as they agree on.';
+COMMENT ON COLUMN pgq.event_template.ev_extra4 IS 'More, as they agree on.';
 
 CREATE TABLE pgq.retry_queue (
     ev_retry_after  timestamptz NOT NULL,
@@ -137,6 +161,19 @@ CREATE TABLE pgq.retry_queue (
 );
 CREATE INDEX rq_retry_idx ON pgq.retry_queue (ev_retry_after);
 COMMENT ON TABLE pgq.retry_queue IS 'Events that a consumer wants again, and when.';
+COMMENT ON COLUMN pgq.retry_queue.ev_retry_after IS 'When the event goes back into its queue.';
+COMMENT ON COLUMN pgq.retry_queue.ev_queue IS 'The queue.';
+COMMENT ON COLUMN pgq.retry_queue.ev_id IS 'Number of the event, which it keeps.';
+COMMENT ON COLUMN pgq.retry_queue.ev_time IS 'Time of the event, which it keeps.';
+COMMENT ON COLUMN pgq.retry_queue.ev_txid IS 'Not used: the event gets the transaction that puts it back.';
+COMMENT ON COLUMN pgq.retry_queue.ev_owner IS 'The subscription (sub_id) that wants it again.';
+COMMENT ON COLUMN pgq.retry_queue.ev_retry IS 'How often the event will have come back.';
+COMMENT ON COLUMN pgq.retry_queue.ev_type IS 'As in the event.';
+COMMENT ON COLUMN pgq.retry_queue.ev_data IS 'As in the event.';
+COMMENT ON COLUMN pgq.retry_queue.ev_extra1 IS 'As in the event.';
+COMMENT ON COLUMN pgq.retry_queue.ev_extra2 IS 'As in the event.';
+COMMENT ON COLUMN pgq.retry_queue.ev_extra3 IS 'As in the event.';
+COMMENT ON COLUMN pgq.retry_queue.ev_extra4 IS 'As in the event.';
 
 -- What pg_dump takes along. The serial sequences too: without them a restored database would hand out old ids.
 SELECT pg_catalog.pg_extension_config_dump('pgq.queue', '');

@@ -2,11 +2,12 @@
 
 use super::description::Batch;
 use super::sql::COLUMNS;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::spi;
 use crate::pg::text::Text;
 use crate::pg::value::Value;
+use pgrx::PgSqlErrorCode;
 
 /// `get_batch_cursor(i_batch_id, i_cursor_name, i_quick_limit [, i_extra_where])`: declares a cursor over the
 /// batch and returns the first rows of it; the caller fetches the rest.
@@ -20,11 +21,22 @@ pub fn get_batch_cursor(call: &Call) -> Result<Value> {
     };
     let condition = if call.count() > 3 { call.text(3) } else { None };
     let batch = Batch::find(Some(id))?;
+    let name = cursor_name(name)?;
+    let name = Text(&name);
+    condition.iter().for_each(|condition| spi::require_expression(*condition));
     spi::open_cursor(Some(name), &cursor_sql(&batch, condition));
     if let Ok(limit @ 1..) = u64::try_from(limit) {
         spi::fetch(name, limit, &mut rows);
     }
     Ok(Value::Null)
+}
+
+/// An identifier, as in `DECLARE`: cut to what the server can store, with its notice.
+fn cursor_name(name: Text) -> Result<Vec<u8>> {
+    if name.0.is_empty() {
+        return Err(Error::new(PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, "the cursor's name is empty"));
+    }
+    Ok(name.truncated_identifier())
 }
 
 /// The cursor's query carries the batch's description, not its id, so it stays readable when the batch is finished
@@ -34,7 +46,7 @@ pub fn get_batch_cursor(call: &Call) -> Result<Value> {
 /// last is read. So that they stay in order the condition is computed as a column: in a WHERE the planner could
 /// turn a subquery of it into a join, which promises no order.
 fn cursor_sql(batch: &Batch, condition: Option<Text>) -> Vec<u8> {
-    let tables: Vec<Vec<u8>> = batch.tables.iter().map(|table| quoted_literal(table)).collect();
+    let tables: Vec<Vec<u8>> = batch.tables.iter().map(|table| Text(table).quoted_literal()).collect();
     let events = [
         b"pgq._batch_events(ARRAY[".as_slice(),
         &tables.join(b", ".as_slice()),
@@ -57,17 +69,4 @@ fn cursor_sql(batch: &Batch, condition: Option<Text>) -> Vec<u8> {
         ]
         .concat(),
     }
-}
-
-fn quoted_literal(text: &[u8]) -> Vec<u8> {
-    let mut quoted = b"E'".to_vec();
-    for &byte in text {
-        match byte {
-            b'\'' => quoted.extend_from_slice(b"''"),
-            b'\\' => quoted.extend_from_slice(b"\\\\"),
-            byte => quoted.push(byte),
-        }
-    }
-    quoted.push(b'\'');
-    quoted
 }

@@ -89,7 +89,7 @@ fn write(writer: &mut Writer, row: &mut EventRow) -> Result<Written> {
 ///
 /// As with `insert_event` the transaction gets its id before the row is read.
 pub fn current_event_table(call: &Call) -> Result<Value> {
-    let name = call.text(0).ok_or_else(|| Error::no_such_queue("NULL"))?;
+    let name = call.text(0).ok_or_else(|| Error::no_such_queue(None::<Text>))?;
     with_writer(name, c"pgq.current_event_table()", |writer| {
         if writer.refuses_writes() {
             return Err(insert_disallowed(name, PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION));
@@ -97,7 +97,7 @@ pub fn current_event_table(call: &Call) -> Result<Value> {
         Ok(Value::Text(writer.table_name.clone()))
     })
     .map_err(|error| match error.state {
-        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT => Error::no_such_queue(name),
+        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT => Error::no_such_queue(Some(name)),
         _ => error,
     })
 }

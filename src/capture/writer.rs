@@ -4,7 +4,8 @@
 //! first the transaction gets its id, then it reads the row as committed by now, then it locks the table that
 //! the row names. If the row was the old one, the rotation had not committed yet, so the id is below the one that
 //! ends the rotation, and readers look into the old table for it (see `pgq_core::rotation`). What was read stays
-//! right for the rest of the transaction: the table cannot be emptied while the id is in progress.
+//! right for the rest of the transaction: the table cannot be emptied while the id is in progress. Only the queue's
+//! settings are looked at again by each statement, so that a queue that is closed is closed to open transactions too.
 //!
 //! Per session the place of the row, the OIDs and the index list are kept, until the server says that one of the
 //! relations changed.
@@ -26,6 +27,8 @@ pub struct Writer {
     place: Option<Place>,
     /// When it was last looked up: transaction and change count.
     seen: (u64, u64),
+    /// The command for which the settings were read.
+    command: u32,
     /// Insertions called in the current transaction, also those that a savepoint undid.
     calls: i64,
     /// `schema.table` of the current table, unquoted.
@@ -84,7 +87,10 @@ pub fn with_writer<R>(
             _ => memory.by_name.get(name.0).copied(),
         };
         let position = match position {
-            Some(position) if memory.writers[position].is_current() => position,
+            Some(position) if memory.writers[position].is_current() => {
+                memory.follow_settings(position)?;
+                position
+            }
             _ => memory.look_up(name, position, function)?,
         };
         memory.last = position;
@@ -96,6 +102,13 @@ impl Writer {
     #[inline]
     fn is_current(&self) -> bool {
         self.seen == (watch::transaction(), watch::change())
+    }
+
+    fn obey(&mut self, row: &QueueRow, command: u32) {
+        self.command = command;
+        self.place = Some(row.place);
+        self.is_disabled = row.is_disabled;
+        self.per_tx_limit = row.per_tx_limit;
     }
 
     /// Counts `events` insertions against the queue's limit, and refuses them if the queue is closed to this
@@ -126,7 +139,7 @@ impl Writer {
                 ),
             )
             .detail("Insertions that a savepoint undid count too.")
-            .hint("Commit more often, or raise queue_per_tx_limit of the queue in pgq.queue.")),
+            .hint("Commit more often, or raise it by pgq.set_queue_config(queue, 'per_tx_limit', …).")),
             _ => Ok(()),
         }
     }
@@ -141,6 +154,7 @@ impl Writer {
 pub fn insert_disallowed(queue: Text, state: PgSqlErrorCode) -> Error {
     Error::new(state, format!("insert into queue \"{queue}\" is disallowed"))
         .detail("The queue's queue_disable_insert is set; only sessions in replica role may write to it.")
+        .hint("pgq.set_queue_config(queue, 'disable_insert', 'false') opens it again.")
 }
 
 /// The refusal of a name that is no queue, in event insertion.
@@ -150,6 +164,21 @@ pub fn unknown_queue(name: Text) -> Error {
 }
 
 impl Memory {
+    #[inline]
+    fn follow_settings(&mut self, position: usize) -> Result<()> {
+        let command = xact::command();
+        if self.writers[position].command != command { self.read_settings(position, command) } else { Ok(()) }
+    }
+
+    /// What another session, or this one, has set since the last statement. 0.5 us a statement.
+    #[cold]
+    fn read_settings(&mut self, position: usize, command: u32) -> Result<()> {
+        let writer = &mut self.writers[position];
+        let row = self.queues.and_then(|queues| queues.read(Text(&writer.name), writer.place));
+        writer.obey(&row.ok_or_else(|| unknown_queue(Text(&writer.name)))?, command);
+        Ok(())
+    }
+
     /// The slow way, once a transaction: see the module's comment for the order.
     #[cold]
     fn look_up(&mut self, name: Text, known: Option<usize>, function: &std::ffi::CStr) -> Result<usize> {
@@ -198,12 +227,10 @@ impl Memory {
                 writer.calls = 0;
             }
             writer.seen = (watch::transaction(), change);
-            writer.place = Some(row.place);
+            writer.obey(&row, xact::command());
             writer.table_name = table_name;
             writer.sequence = sequence;
             writer.txid = txid;
-            writer.is_disabled = row.is_disabled;
-            writer.per_tx_limit = row.per_tx_limit;
             return Ok(position);
         }
     }
@@ -227,6 +254,7 @@ impl Memory {
             name: name.0.to_vec(),
             place: None,
             seen: (0, 0),
+            command: 0,
             calls: 0,
             table_name: Vec::new(),
             table,

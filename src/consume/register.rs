@@ -1,18 +1,19 @@
 //! Putting a consumer at a tick of a queue.
 
-use crate::error::{Error, Result, or_null};
+use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::spi::{Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
 use pgrx::PgSqlErrorCode;
 
+// A row that nobody has locked, changed or begun to remove. Looked at without a lock, so that asking writes nothing.
 static IS_SUBSCRIBED: Statement = Statement::reading(
     "SELECT true
        FROM pgq.queue q
        JOIN pgq.consumer c ON c.co_name = $2
        JOIN pgq.subscription s ON s.sub_queue = q.queue_id AND s.sub_consumer = c.co_id
-      WHERE q.queue_name = $1",
+      WHERE q.queue_name = $1 AND s.xmax = 0",
     &[Type::Text, Type::Text],
 );
 
@@ -44,11 +45,14 @@ static ADD_CONSUMER: Statement = Statement::changing(
     &[Type::Text],
 );
 
-/// The test before the insert spares the sequence of sub_id.
+/// Waits for who is removing the row just now.
+static LOCK_SUBSCRIPTION: Statement = Statement::changing(
+    "SELECT FROM pgq.subscription s WHERE s.sub_queue = $1 AND s.sub_consumer = $2 FOR KEY SHARE",
+    &[Type::Int, Type::Int],
+);
+
 static SUBSCRIBE: Statement = Statement::changing(
-    "INSERT INTO pgq.subscription (sub_queue, sub_consumer, sub_last_tick)
-     SELECT $1, $2, $3
-      WHERE NOT EXISTS (SELECT FROM pgq.subscription s WHERE s.sub_queue = $1 AND s.sub_consumer = $2)
+    "INSERT INTO pgq.subscription (sub_queue, sub_consumer, sub_last_tick) VALUES ($1, $2, $3)
          ON CONFLICT DO NOTHING",
     &[Type::Int, Type::Int, Type::Big],
 );
@@ -66,7 +70,7 @@ static MOVE: Statement = Statement::changing(
 /// A new one begins at the given tick, else at the newest. One that was there is moved if a tick is given (a batch
 /// it has open is dropped), and left alone otherwise. Who loses a race for the same subscription finds it there.
 pub fn register_consumer_at(call: &Call) -> Result<Value> {
-    let queue = call.text(0).ok_or_else(|| Error::no_such_queue("NULL"))?;
+    let queue = call.text(0).ok_or_else(|| Error::no_such_queue(None::<Text>))?;
     let consumer = call
         .text(1)
         .ok_or_else(|| Error::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "consumer name is NULL"))?;
@@ -78,7 +82,8 @@ pub fn register_consumer_at(call: &Call) -> Result<Value> {
     let tick = starting_tick(queue, queue_id, wanted)?;
     let consumer_id = consumer_id(consumer);
     let place = [queue_id.into(), consumer_id.into(), tick.into()];
-    let is_new = SUBSCRIBE.rows_in(View::Latest, &place).count() > 0;
+    let is_there = LOCK_SUBSCRIPTION.rows_in(View::Latest, &place[..2]).count() > 0;
+    let is_new = !is_there && SUBSCRIBE.rows_in(View::Latest, &place).count() > 0;
     if !is_new && wanted.is_some() {
         MOVE.rows_in(View::Latest, &place);
     }
@@ -91,7 +96,7 @@ fn is_subscribed(queue: Text, consumer: Text) -> bool {
 
 fn lock_queue(name: Text) -> Result<i32> {
     let row = LOCK_QUEUE.rows_in(View::Latest, &[name.into()]).first();
-    row.and_then(|row| row.int(0)).ok_or_else(|| Error::no_such_queue(name))
+    row.and_then(|row| row.int(0)).ok_or_else(|| Error::no_such_queue(Some(name)))
 }
 
 /// Looked up under the queue's lock: rotation can no longer remove the tick.
@@ -101,8 +106,9 @@ fn starting_tick(queue: Text, queue_id: i32, wanted: Option<i64>) -> Result<i64>
         None => NEWEST_TICK.rows_in(View::Latest, &[queue_id.into()]),
     };
     rows.first().and_then(|row| row.big(0)).ok_or_else(|| match wanted {
-        Some(tick) => Error::raised(format!("cannot reposition, tick not found: {}", or_null(Some(tick))))
-            .detail(format!("Queue \"{queue}\" has no such tick, or rotation has removed it.")),
+        Some(tick) => Error::raised(format!("cannot reposition, tick not found: {tick}"))
+            .detail(format!("Queue \"{queue}\" has no such tick, or rotation has removed it."))
+            .hint("The table pgq.tick lists the ticks that are there."),
         None => Error::raised(format!("queue \"{queue}\" has no ticks, the ticker must run first"))
             .hint("pgq.ticker() takes a first tick."),
     })

@@ -123,6 +123,7 @@ pub fn event_retry_raw(call: &Call) -> Result<Value> {
     let subscription = subscription.ok_or_else(|| {
         let (queue, consumer) = (or_null(queue), or_null(consumer));
         Error::raised(format!("consumer \"{consumer}\" is not registered on queue \"{queue}\""))
+            .hint("pgq.register_consumer(queue, consumer) registers it.")
     })?;
     let id = call.big(3).map_or_else(|| new_event_id(&subscription), Ok)?;
     let mut row = vec![

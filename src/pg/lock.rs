@@ -15,19 +15,46 @@ pub struct TickLock {
     queue: pg_sys::Oid,
 }
 
-/// Tells our lock from the ones that the server may take on the same object.
+/// Tell our locks from each other, and from those that the server may take on the same object.
 const TICK: u16 = 1;
+const OPEN_TICK: u16 = 2;
 const MODE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
 
 impl TickLock {
     /// Waits until no other ticker is at work on this queue.
     pub fn take(queue_id: i32) -> TickLock {
-        let class = relation::find(Text(b"pgq.queue")).expect("pgq.queue has just been read");
+        let class = queues();
         let queue = pg_sys::Oid::from(queue_id as u32);
         // SAFETY: any pair of ids may be locked; released in `drop`, or by the server when the transaction ends.
         unsafe { pg_sys::LockDatabaseObject(class, queue, TICK, MODE) };
         TickLock { class, queue }
     }
+
+    /// Lets others know, until the transaction ends, that it has taken a tick which they do not see yet.
+    pub fn announce(&self) {
+        const SHARED: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+        // SAFETY: any pair of ids may be locked; the mode keeps nobody out who announces too.
+        unsafe { pg_sys::LockDatabaseObject(self.class, self.queue, OPEN_TICK, SHARED) };
+    }
+}
+
+/// Whether another transaction that is still open has taken a tick of the queue. What those that have ended took is
+/// visible to the next look.
+pub fn has_open_tick(queue_id: i32) -> bool {
+    const AGAINST: pg_sys::LOCKMODE = pg_sys::ShareLock as pg_sys::LOCKMODE;
+    let (class, queue) = (queues(), pg_sys::Oid::from(queue_id as u32));
+    // SAFETY: any pair of ids may be locked, and what was got is given back.
+    unsafe {
+        let has_none = pg_sys::ConditionalLockDatabaseObject(class, queue, OPEN_TICK, AGAINST);
+        if has_none {
+            pg_sys::UnlockDatabaseObject(class, queue, OPEN_TICK, AGAINST);
+        }
+        !has_none
+    }
+}
+
+fn queues() -> pg_sys::Oid {
+    relation::find(Text(b"pgq.queue")).expect("pgq.queue has just been read")
 }
 
 impl Drop for TickLock {
@@ -72,46 +99,40 @@ pub fn lock_exclusively_if_free(table: pg_sys::Oid) -> bool {
     unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE) }
 }
 
-/// Whether no other session has written to the table in a transaction that is still open. What those that have ended
-/// did is visible to the next look.
-pub fn is_unwritten(table: pg_sys::Oid) -> bool {
-    const MODE: pg_sys::LOCKMODE = pg_sys::ShareLock as pg_sys::LOCKMODE;
-    // SAFETY: plain lock calls by OID.
-    unsafe {
-        let is_free = pg_sys::ConditionalLockRelationOid(table, MODE);
-        if is_free {
-            pg_sys::UnlockRelationOid(table, MODE);
-        }
-        is_free
-    }
-}
-
 /// Locks all these tables for removal or none of them, so that who waits for one does not keep others out.
-/// Tries again until it succeeds; a `lock_timeout` of the session ends the attempts with the server's own error.
-pub fn lock_tables_exclusively(tables: &[pg_sys::Oid]) -> crate::error::Result<()> {
-    const PAUSE_US: i64 = 10_000;
+///
+/// It waits for the transactions that use a table, not in the queue for the table, behind which new writers would
+/// queue up. The server finds deadlocks and obeys `lock_timeout` in that as in any wait. Under a load that never
+/// leaves a table alone it queues up after all.
+pub fn lock_tables_exclusively(tables: &[pg_sys::Oid]) {
     const FULL: pg_sys::LOCKMODE = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
-    let mut waited_us = 0;
-    loop {
+    const PATIENCE: u32 = 20;
+    for attempt in 0.. {
         // SAFETY: plain lock calls by OID; locks that are kept belong to the transaction.
         unsafe {
             let taken =
                 tables.iter().take_while(|table| pg_sys::ConditionalLockRelationOid(**table, FULL)).count();
-            if taken == tables.len() {
-                return Ok(());
-            }
+            let Some(busy) = tables.get(taken) else { return };
             tables[..taken].iter().for_each(|table| pg_sys::UnlockRelationOid(*table, FULL));
-            let limit_us = i64::from(pg_sys::LockTimeout) * 1000;
-            if limit_us > 0 && waited_us >= limit_us {
-                return Err(crate::error::Error::new(
-                    pgrx::PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-                    "canceling statement due to lock timeout",
-                )
-                .detail("A table of the queue is in use by another session."));
+            if attempt < PATIENCE {
+                pg_sys::WaitForLockers(tag_of(*busy), FULL, false);
+            } else {
+                pg_sys::LockRelationOid(*busy, FULL);
             }
-            pg_sys::pg_usleep(PAUSE_US as _);
-            pgrx::check_for_interrupts!();
         }
-        waited_us += PAUSE_US;
+        pgrx::check_for_interrupts!();
+    }
+}
+
+/// A table of this database, as the lock manager names it.
+fn tag_of(table: pg_sys::Oid) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        // SAFETY: set before a session's first statement.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: table.to_u32(),
+        locktag_field3: 0,
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
     }
 }

@@ -19,7 +19,7 @@ pub struct QueueRow {
     pub current_table: i32,
     /// `queue_disable_insert`
     pub is_disabled: bool,
-    /// `queue_per_tx_limit`
+    /// `queue_per_tx_limit`; one below 0 is none.
     pub per_tx_limit: Option<i32>,
     /// `queue_data_pfx`
     pub table_prefix: Vec<u8>,
@@ -149,12 +149,12 @@ unsafe fn decode(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, name: 
         if text(column::QUEUE_NAME) != name {
             return None;
         }
-        let limited = !nulls[column::PER_TX_LIMIT - 1];
+        let limit = (!nulls[column::PER_TX_LIMIT - 1]).then(|| value(column::PER_TX_LIMIT).value() as i32);
         Some(QueueRow {
             place: Place((*tuple).t_self),
             current_table: value(column::CUR_TABLE).value() as i32,
             is_disabled: value(column::DISABLE_INSERT).value() & 0xff != 0,
-            per_tx_limit: limited.then(|| value(column::PER_TX_LIMIT).value() as i32),
+            per_tx_limit: limit.filter(|limit| *limit >= 0),
             table_prefix: text(column::DATA_PFX).0.to_vec(),
             event_sequence: text(column::EVENT_SEQ).0.to_vec(),
         })

@@ -5,6 +5,27 @@ use super::text::Text;
 use pgrx::pg_sys;
 use std::ffi::CString;
 
+/// The same as [`find`], locked to the end of the transaction: it waits for who is making or removing it.
+pub fn lock(name: Text, mode: pg_sys::LOCKMODE) -> Option<pg_sys::Oid> {
+    let mut locked = None;
+    loop {
+        let found = find(name);
+        if found == locked {
+            return found;
+        }
+        // SAFETY: plain lock calls by OID; the lock lets others' changes of the name be seen.
+        unsafe {
+            if let Some(other) = locked {
+                pg_sys::UnlockRelationOid(other, mode);
+            }
+            if let Some(oid) = found {
+                pg_sys::LockRelationOid(oid, mode);
+            }
+        }
+        locked = found;
+    }
+}
+
 /// The table, index or sequence of this `schema.name`, split at the first dot; nothing is locked.
 pub fn find(name: Text) -> Option<pg_sys::Oid> {
     let (schema, relation) = name.split_qualified();

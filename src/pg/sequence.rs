@@ -22,12 +22,13 @@ pub fn draw(sequence: pg_sys::Oid) -> i64 {
     unsafe { pg_guard_ffi_boundary(|| raw::nextval_internal(sequence, true)) }
 }
 
-/// The sequence of this `schema.name`, split at the first dot.
+/// The sequence of this `schema.name`, split at the first dot; locked as `nextval` does.
 pub fn find(name: Text) -> Result<pg_sys::Oid> {
+    const MODE: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: a look-up by OID.
     let is_sequence =
         |oid: &pg_sys::Oid| unsafe { pg_sys::get_rel_relkind(*oid) as u8 } == pg_sys::RELKIND_SEQUENCE;
-    relation::find(name).filter(is_sequence).ok_or_else(|| {
+    relation::lock(name, MODE).filter(is_sequence).ok_or_else(|| {
         Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("sequence \"{name}\" does not exist"))
     })
 }

@@ -81,6 +81,13 @@ pub fn run_in(view: View, sql: &[u8], arguments: &[(Type, Value)]) -> Rows {
     connected(|| execute(prepare(sql, &types), &values, view, Effect::Changes))
 }
 
+/// Refuses, in the server's own words, what is not one expression by itself: it may then be put into parentheses.
+pub fn require_expression(sql: Text) {
+    let sql = to_cstring(sql.0);
+    // SAFETY: the string is NUL-terminated; what is parsed belongs to the current memory context.
+    unsafe { pg_sys::raw_parser(sql.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_PLPGSQL_EXPR) };
+}
+
 /// Opens a cursor that outlives this function, for the rest of the transaction. Without a name the server makes
 /// one up. Returns the name.
 pub fn open_cursor(name: Option<Text>, sql: &[u8]) -> Vec<u8> {

@@ -67,6 +67,31 @@ impl<'a> Text<'a> {
     }
 }
 
+impl Text<'_> {
+    /// As a string constant in SQL.
+    pub fn quoted_literal(self) -> Vec<u8> {
+        let mut quoted = b"E'".to_vec();
+        for &byte in self.0 {
+            match byte {
+                b'\'' => quoted.extend_from_slice(b"''"),
+                b'\\' => quoted.extend_from_slice(b"\\\\"),
+                byte => quoted.push(byte),
+            }
+        }
+        quoted.push(b'\'');
+        quoted
+    }
+
+    /// The name cut to the length that the server can store, with its notice if that is shorter.
+    pub fn truncated_identifier(self) -> Vec<u8> {
+        let mut name = [self.0, &[0]].concat();
+        // SAFETY: the buffer holds the name and its terminator; the function may move the terminator forward.
+        unsafe { pg_sys::truncate_identifier(name.as_mut_ptr().cast(), self.0.len() as i32, true) };
+        name.truncate(name.iter().position(|byte| *byte == 0).unwrap_or(0));
+        name
+    }
+}
+
 impl fmt::Display for Text<'_> {
     /// Readable in any encoding: what is not UTF-8, or cannot be shown in this database, is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

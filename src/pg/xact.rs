@@ -1,6 +1,7 @@
 //! The transaction around the call.
 #![allow(unsafe_code)]
 
+use super::raw;
 use crate::error::{Error, Result};
 use pgq_core::Txid;
 use pgrx::pg_sys;
@@ -25,6 +26,13 @@ pub fn txid_if_assigned() -> Option<Txid> {
 pub fn next_txid() -> Txid {
     // SAFETY: reads shared memory under the server's own lock.
     Txid::new(unsafe { pg_sys::ReadNextFullTransactionId() }.value)
+}
+
+/// A number that differs between two statements of a transaction if the first of them wrote something.
+#[inline]
+pub fn command() -> u32 {
+    // SAFETY: reads a variable of the transaction system.
+    unsafe { raw::GetCurrentCommandId(false) }
 }
 
 /// Makes this transaction's commit wait for the disk, whatever `synchronous_commit` says. For what other systems

@@ -15,7 +15,7 @@ pub fn set_queue_config(call: &Call) -> Result<Value> {
         return Err(Error::raised("queue and parameter name must not be NULL"));
     };
     if Objects::find(Some(queue)).is_none() {
-        return Err(Error::no_such_queue(queue));
+        return Err(Error::no_such_queue(Some(queue)));
     }
     let setting = Setting::named(parameter)?;
     setting.check(call.text(2))?;
@@ -83,7 +83,7 @@ impl Setting {
         );
         let arguments = [(Type::Text, queue.into()), (Type::Text, value.into())];
         match spi::run_in(View::Latest, sql.as_bytes(), &arguments).count() {
-            0 => Err(Error::no_such_queue(queue)),
+            0 => Err(Error::no_such_queue(Some(queue))),
             _ => Ok(()),
         }
     }

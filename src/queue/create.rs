@@ -23,6 +23,7 @@ pub fn create_queue(call: &Call) -> Result<Value> {
     create_sequences(&objects);
     create_tables(&objects);
     privileges::grant_on_queue(&objects);
+    explain(&objects, name);
     tick::take_first(name)?;
     Ok(Value::Int(1))
 }
@@ -62,6 +63,19 @@ fn create_tables(objects: &Objects) {
         run(format!("ALTER TABLE {table} ALTER COLUMN ev_id SET DEFAULT nextval('{sequence}')"));
         run(format!("CREATE INDEX {index} ON {table} USING btree (ev_txid)"));
     }
+}
+
+/// Says with each object what it is: their names only tell the queue's number.
+fn explain(objects: &Objects, queue: Text) {
+    let comment = |kind: &str, name: &[u8], what: &str| {
+        let text = [what.as_bytes(), b" of queue ", queue.0].concat();
+        let (name, text) = (quoted(name), Text(&text).quoted_literal());
+        spi::run(&[b"COMMENT ON ", kind.as_bytes(), b" ", &name, b" IS ", &text].concat(), &[]);
+    };
+    comment("SEQUENCE", &objects.event_sequence, "Event ids");
+    comment("SEQUENCE", &objects.tick_sequence, "Tick ids");
+    comment("TABLE", &objects.parent, "Parent of the event tables, always empty itself,");
+    objects.event_tables().for_each(|table| comment("TABLE", &table, "Events"));
 }
 
 fn index_name(table: &[u8]) -> Vec<u8> {

@@ -12,11 +12,11 @@ use crate::pg::{lock, relation};
 pub fn drop_queue(call: &Call) -> Result<Value> {
     let name = call.text(0);
     let is_forced = call.flag(1).unwrap_or(false);
-    let objects = Objects::lock(name).ok_or_else(|| Error::no_such_queue(or_null(name)))?;
+    let objects = Objects::lock(name).ok_or_else(|| Error::no_such_queue(name))?;
     if !is_forced {
         refuse_if_read(&objects, name)?;
     }
-    let tables = Tables::lock(&objects)?;
+    let tables = Tables::lock(&objects);
     // Now against ticks as well: one that came after the ticks are forgotten would hold the row.
     KEEP_TICKS_AWAY.rows_in(View::Latest, &[objects.queue_id.into()]);
     forget_consumers(&objects);
@@ -58,12 +58,12 @@ fn refuse_if_read(objects: &Objects, name: Option<Text>) -> Result<()> {
 struct Tables(Vec<Vec<u8>>);
 
 impl Tables {
-    fn lock(objects: &Objects) -> Result<Tables> {
+    fn lock(objects: &Objects) -> Tables {
         let names = objects.event_tables().chain(std::iter::once(objects.parent.clone()));
         let (names, oids): (Vec<_>, Vec<_>) =
             names.filter_map(|name| relation::find(Text(&name)).map(|oid| (name, oid))).unzip();
-        lock::lock_tables_exclusively(&oids)?;
-        Ok(Tables(names))
+        lock::lock_tables_exclusively(&oids);
+        Tables(names)
     }
 
     fn drop(self) {

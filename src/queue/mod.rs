@@ -19,6 +19,6 @@ pub use maintenance::maint_operations;
 pub use privileges::{grant_perms, grant_perms_from};
 pub use rebase::rebase_queue;
 pub use rotation::{maint_rotate_tables_step1, maint_rotate_tables_step2};
-pub use sequences::{seq_getval, seq_setval};
+pub use sequences::{seq_getval, seq_setval, sequence_last_value};
 pub use storage::tune_storage;
 pub use upgrade::upgrade_schema;

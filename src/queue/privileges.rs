@@ -1,7 +1,7 @@
 //! Who may read and write a queue's relations.
 
 use super::objects::{Objects, quoted, quoted_list};
-use crate::error::{Error, Result, or_null};
+use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::spi::{self, Statement};
 use crate::pg::text::Text;
@@ -10,7 +10,7 @@ use crate::pg::value::{Type, Value};
 /// `grant_perms(x_queue_name)`: gives a queue's relations the privileges that they are meant to have.
 pub fn grant_perms(call: &Call) -> Result<Value> {
     let name = call.text(0);
-    let objects = Objects::find(name).ok_or_else(|| Error::no_such_queue(or_null(name)))?;
+    let objects = Objects::lock(name).ok_or_else(|| Error::no_such_queue(name))?;
     grant_on_queue(&objects);
     Ok(Value::Int(1))
 }

@@ -28,12 +28,12 @@ use pgrx::PgSqlErrorCode;
 /// `rebase_queue(i_queue_name)`: 1 when the queue was re-based, 0 when that was not needed.
 pub fn rebase_queue(call: &Call) -> Result<Value> {
     let name = call.text(0);
-    let objects = Objects::lock(name).ok_or_else(|| Error::no_such_queue(or_null(name)))?;
+    let objects = Objects::lock(name).ok_or_else(|| Error::no_such_queue(name))?;
     let tables = readable_tables(&objects)?;
     if !names_unassigned_txids(&objects, &tables) {
         return Ok(Value::Int(0));
     }
-    lock::lock_tables_exclusively(&tables.iter().map(|table| table.oid).collect::<Vec<_>>())?;
+    lock::lock_tables_exclusively(&tables.iter().map(|table| table.oid).collect::<Vec<_>>());
     LOCK_SUBSCRIPTIONS.rows_in(View::Latest, &[objects.queue_id.into()]);
     let rebase = Rebase::plan(&objects)?;
     for table in &tables {

@@ -180,7 +180,7 @@ impl Switch {
         }
         // A tick taken long ago may still be waiting for its commit. It would outlive the ticks that are forgotten
         // here, and a consumer put at it would miss events. After the newest tick was read: a later one is young.
-        if !relation::find(Text(b"pgq.tick")).is_some_and(lock::is_unwritten) {
+        if lock::has_open_tick(self.queue_id) {
             return Ok(());
         }
         if self.empty_table(next)? {

@@ -14,6 +14,12 @@ pub fn seq_getval(call: &Call) -> Result<Value> {
     Ok(spi::run(&sql, &[]).first().and_then(|row| row.big(0)).into())
 }
 
+/// `_sequence_last_value(i_sequence)`: the same for a sequence that may be gone or was never called.
+pub fn sequence_last_value(call: &Call) -> Result<Value> {
+    let sequence = call.text(0).and_then(|name| sequence::find(name).ok());
+    Ok(sequence.map(|sequence| sequence::last_value(sequence).unwrap_or(0)).into())
+}
+
 /// `seq_setval(i_seq_name, i_new_value)`: raises a sequence to a value; the resulting last value.
 ///
 /// A sequence that was never called has not handed out its start value yet, so that is raised to as well. (PgQ 3.5

@@ -11,7 +11,7 @@ pub const OPTIONS: &str = "fillfactor = 100, autovacuum_enabled = off, toast.aut
 
 /// `tune_storage(i_queue_name)`: sets the storage options again, with the caller's rights; 0 for an unknown queue.
 pub fn tune_storage(call: &Call) -> Result<Value> {
-    let Some(objects) = Objects::find(call.text(0)) else {
+    let Some(objects) = Objects::lock(call.text(0)) else {
         return Ok(Value::Int(0));
     };
     for table in objects.event_tables() {

@@ -3,14 +3,13 @@
 use super::queue::Queue;
 use crate::error::Result;
 use crate::pg::text::Text;
+use crate::pg::xact;
 
 /// The names of the queues that are due. Only looks: no transaction id is assigned, no lock taken. A queue of which
 /// that cannot be told is named too, so that the attempt to tick it shows what is wrong with it.
 pub fn due_queues() -> Vec<Vec<u8>> {
-    Queue::ticked_here()
-        .filter(|queue| queue.event_seq().map_or(true, |event_seq| queue.is_due(event_seq)))
-        .map(|queue| queue.name)
-        .collect()
+    let next = xact::next_txid();
+    Queue::ticked_here().filter(|queue| queue.wants_attention(next)).map(|queue| queue.name).collect()
 }
 
 /// Ticks the queue if that is (still) due; one that was dropped or paused meanwhile is left alone.

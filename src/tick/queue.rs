@@ -72,7 +72,7 @@ impl Queue {
     /// The same queue as it is by now; it may be gone.
     pub fn again(&self) -> Result<Queue> {
         let row = BY_ID.rows_in(View::Latest, &[self.id.into()]).first();
-        row.map(Queue::from).ok_or_else(|| Error::no_such_queue(Text(&self.name)))
+        row.map(Queue::from).ok_or_else(|| Error::no_such_queue(Some(Text(&self.name))))
     }
 
     /// All queues that the ticker has to look after, by name.
@@ -82,12 +82,17 @@ impl Queue {
 
     /// The sequence of event ids.
     pub fn event_sequence(&self) -> Result<pgrx::pg_sys::Oid> {
-        sequence::find(Text(&self.event_sequence))
+        self.sequence(&self.event_sequence)
     }
 
     /// The sequence of tick ids.
     pub fn tick_sequence(&self) -> Result<pgrx::pg_sys::Oid> {
-        sequence::find(Text(&self.tick_sequence))
+        self.sequence(&self.tick_sequence)
+    }
+
+    /// Without its sequences a queue is broken, or just dropped.
+    fn sequence(&self, name: &[u8]) -> Result<pgrx::pg_sys::Oid> {
+        sequence::find(Text(name)).or_else(|error| self.again().and(Err(error)))
     }
 
     /// The highest event id that was handed out; 0 if none was.
@@ -109,6 +114,12 @@ impl Queue {
         }
     }
 
+    /// Whether a tick should be tried: one is due, or what is stored is such that it cannot be told.
+    pub fn wants_attention(&self, next: Txid) -> bool {
+        let is_due = || Ok(self.is_due(self.event_seq()?) || self.clock(next)? == ClockCheck::Behind);
+        is_due().unwrap_or_else(|_: Error| true)
+    }
+
     /// Whether a tick is due, the event sequence standing at `event_seq`.
     pub fn is_due(&self, event_seq: i64) -> bool {
         decide(&self.rule, &self.state(event_seq)) != TickDecision::Wait
@@ -124,7 +135,7 @@ impl Queue {
             let (xmin, xmax) = (last.xmin(), last.xmax());
             format!("The newest tick has xmin {xmin} and xmax {xmax}, the next transaction id is {next}.")
         };
-        match check_clock(&last, next) {
+        match self.clock(next)? {
             ClockCheck::Ok => (),
             ClockCheck::Ahead => Error::new(
                 PgSqlErrorCode::ERRCODE_WARNING,
@@ -137,7 +148,7 @@ impl Queue {
                     "queue \"{name}\": the server's transaction counter is behind the newest tick"
                 ))
                 .detail(counters())
-                .hint("The queue comes from another cluster. Events to come would count as delivered."));
+                .hint("A queue that was restored into another cluster is repaired by pgq.rebase_queue()."));
             }
         }
         if self.state(event_seq).sequence_went_back() {
@@ -149,6 +160,10 @@ impl Queue {
             .warn();
         }
         Ok(())
+    }
+
+    fn clock(&self, next: Txid) -> Result<ClockCheck> {
+        self.newest.as_ref().map_or(Ok(ClockCheck::Ok), |newest| Ok(check_clock(&newest.snapshot()?, next)))
     }
 
     /// Ticks carry the start of their transaction as time, as they always did. The age goes by the clock: by the

@@ -21,7 +21,15 @@ static STORE: Statement = Statement::changing(
 /// does not know: those would not make the next tick due.
 ///
 /// The commit waits for the disk: a tick that a consumer has seen must not come back with other contents.
-pub fn store(_: &TickLock, queue: &Queue, id: Option<i64>, time: Option<Timestamp>, event_seq: Option<i64>) {
+pub fn store(
+    lock: &TickLock,
+    queue: &Queue,
+    id: Option<i64>,
+    time: Option<Timestamp>,
+    event_seq: Option<i64>,
+) {
+    // Before the snapshot is taken: rotation looks for the mark, not for the age of what is announced.
+    lock.announce();
     let snapshot = snapshot::latest().as_seen_by_others(xact::assign_txid());
     let row = [queue.id.into(), id.into(), time.into(), Value::from(snapshot.to_string()), event_seq.into()];
     failpoint::hit(failpoint::TICK_BEFORE_INSERT);
@@ -43,7 +51,9 @@ pub fn take_first(name: Text) -> Result<()> {
 impl Queue {
     /// Takes a tick if one is due; its id.
     pub fn tick_if_due(&self) -> Result<Option<i64>> {
-        if !self.is_due(self.event_seq()?) {
+        let event_seq = self.event_seq()?;
+        self.check(event_seq, xact::next_txid())?;
+        if !self.is_due(event_seq) {
             return Ok(None);
         }
         xact::require_writable(c"pgq.ticker()");
@@ -55,7 +65,6 @@ impl Queue {
         if !queue.is_due(event_seq) {
             return Ok(None);
         }
-        queue.check(event_seq, xact::next_txid())?;
         let id = sequence::draw(queue.tick_sequence()?);
         store(&lock, &queue, Some(id), Some(Timestamp::now()), Some(event_seq));
         Ok(Some(id))

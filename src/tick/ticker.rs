@@ -1,7 +1,7 @@
 //! The ticker's functions.
 
 use super::queue::Queue;
-use crate::error::{Error, Result, or_null};
+use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::text::Text;
 use crate::pg::value::Value;
@@ -10,7 +10,7 @@ use crate::pg::xact;
 /// `ticker(i_queue_name)`: takes a tick if one is due; its id, else NULL.
 pub fn ticker(call: &Call) -> Result<Value> {
     let name = call.text(0);
-    let queue = Queue::by_name(name).ok_or_else(|| Error::no_such_queue(or_null(name)))?;
+    let queue = Queue::by_name(name).ok_or_else(|| Error::no_such_queue(name))?;
     queue.require_ticked_here()?;
     queue.tick_if_due().map(Value::from)
 }
@@ -25,6 +25,7 @@ pub fn ticker_all(_: &Call) -> Result<Value> {
         match xact::isolated(|| queue.tick_if_due()) {
             Ok(Some(_)) => ticks += 1,
             Ok(None) => (),
+            Err(_) if Queue::by_name(Some(Text(&queue.name))).is_none() => (), // dropped meanwhile
             Err(error) => not_ticked(&queue, error).warn(),
         }
     }

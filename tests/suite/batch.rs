@@ -242,6 +242,23 @@ fn a_cursor_of_any_name_with_a_condition_of_the_callers() {
 }
 
 #[test]
+fn a_cursor_is_named_by_an_identifier_and_its_condition_is_one_expression() {
+    let (_database, mut session, consumer) = database("batch");
+    let batch = tick_and_open(&mut session, &consumer);
+    for condition in ["ev_id > 1) or (true", "true order by 1", "true; select 1", ""] {
+        let call = format!("select pgq.get_batch_cursor({}, 'c', 0, '{condition}')", batch.id);
+        assert_eq!(session.error(&call).code, "42601", "{condition}");
+    }
+    let call = |name: &str| format!("select pgq.get_batch_cursor({}, '{name}', 0)", batch.id);
+    assert_eq!(session.error(&call("")).code, "42601");
+    let _ = session.take_notices();
+    session.exec("begin");
+    session.exec(&call(&"n".repeat(64)));
+    assert_eq!(session.take_notices()[0].code, "42622");
+    session.exec(&format!("fetch {}; commit", "n".repeat(63)));
+}
+
+#[test]
 fn readers_need_select_and_the_condition_runs_with_their_rights() {
     let (database, mut session, consumer) = database("batch");
     let name = database.name();

@@ -157,7 +157,7 @@ fn a_disabled_queue_takes_events_only_in_replica_role() {
     session.exec("set session_replication_role = replica");
     insert(&mut session, "replicated");
     assert_eq!(session.one::<String>("select pgq.current_event_table('q')", &[]), "pgq.event_1_0");
-    // Open again at the next transaction, in a session that remembers the queue.
+    // Open again, in a session that remembers the queue.
     session.exec("reset session_replication_role; update pgq.queue set queue_disable_insert = false");
     insert(&mut session, "open again");
     assert_eq!(data(&mut session), ["replicated", "open again"]);
@@ -188,6 +188,32 @@ fn the_limit_counts_calls_of_the_transaction_and_savepoints_do_not_give_back() {
     assert_eq!(session.error("select pgq.insert_event('q', 't', 'd')").code, "54000");
     session.exec("update pgq.queue set queue_per_tx_limit = null");
     insert(&mut session, "no limit");
+}
+
+#[test]
+fn settings_count_from_the_next_statement_on_in_open_transactions_too() {
+    let (database, mut session) = database("capture");
+    let mut admin = database.connect();
+    for isolation in ["read committed", "repeatable read"] {
+        session.exec(&format!("begin isolation level {isolation}"));
+        insert(&mut session, "1");
+        admin.exec("select pgq.set_queue_config('q', 'disable_insert', 'true')");
+        assert_eq!(session.error("select pgq.insert_event('q', 't', 'd')").code, "55000");
+        session.exec("rollback");
+        admin.exec("select pgq.set_queue_config('q', 'disable_insert', 'false')");
+    }
+    session.exec("begin");
+    insert(&mut session, "1");
+    session.exec("update pgq.queue set queue_disable_insert = true");
+    assert_eq!(session.error("select pgq.current_event_table('q')").code, "P0001");
+    session.exec("rollback; begin");
+    insert(&mut session, "1");
+    insert(&mut session, "2");
+    admin.exec("select pgq.set_queue_config('q', 'per_tx_limit', '3')");
+    insert(&mut session, "3");
+    assert_eq!(session.error("select pgq.insert_event('q', 't', 'd')").code, "54000");
+    session.exec("rollback; update pgq.queue set queue_per_tx_limit = -1");
+    insert(&mut session, "below zero there is no limit");
 }
 
 #[test]

@@ -73,6 +73,55 @@ fn a_queue_that_cannot_be_ticked_does_not_stop_the_others() {
 }
 
 #[test]
+fn who_registers_waits_for_who_unregisters() {
+    let (database, mut session, _) = database("reregister");
+    queue::create(&mut session, "other").unwrap();
+    // Another queue keeps the consumer's own row.
+    Consumer::new("other", "c").register(&mut session).unwrap();
+    let mut leaver = database.connect();
+    leaver.exec("begin; select pgq.unregister_consumer('q', 'c')");
+    let registering =
+        database.connect().spawn(|session| session.one::<i32>("select pgq.register_consumer('q', 'c')", &[]));
+    wait_until_blocked(&mut session, registering.pid());
+    leaver.exec("commit");
+    assert_eq!(registering.join().1, 1);
+    let registered: i64 = session.one("select count(*) from pgq.get_consumer_info('q', 'c')", &[]);
+    assert_eq!(registered, 1);
+}
+
+#[test]
+fn a_tick_that_does_not_fit_the_server_is_told_at_each_call_due_or_not() {
+    let (_database, mut session, _) = database("clock");
+    lull(&mut session, "q");
+    let next: i64 = session.one("select txid_snapshot_xmax(txid_current_snapshot())", &[]);
+    let newest = |snapshot: String, event_seq: i64| {
+        format!(
+            "update pgq.tick set tick_snapshot = '{snapshot}', tick_event_seq = {event_seq}
+              where tick_id = (select max(tick_id) from pgq.tick)"
+        )
+    };
+    let (behind, ahead) = (next + 1_000_000, next + 1_000);
+    session.exec(&newest(format!("{behind}:{behind}:"), 0));
+    let error = session.error("select pgq.ticker('q')");
+    assert_eq!(error.code, "P0001");
+    assert!(error.message.contains("\"q\""), "{error:?}");
+    assert!(error.detail.unwrap().contains(&behind.to_string()));
+    assert!(error.hint.unwrap().contains("pgq.rebase_queue"));
+
+    session.exec(&newest(format!("3:{ahead}:3"), 0));
+    drop(session.take_notices());
+    assert_eq!(tick(&mut session, "q"), None);
+    assert!(session.take_notices().iter().any(|notice| notice.message.contains("transactions to come")));
+
+    // What a first tick of PgQ 3.5 says of a queue without events is nothing strange, more is.
+    for (event_seq, warnings) in [(1, 0), (2000, 1)] {
+        session.exec(&newest("3:3:".to_owned(), event_seq));
+        assert_eq!(tick(&mut session, "q"), None);
+        assert_eq!(session.take_notices().len(), warnings, "{event_seq}");
+    }
+}
+
+#[test]
 fn who_ticks_sees_its_own_events_in_the_next_batch() {
     let (database, mut session, consumer) = database("own");
     // A later transaction finishes first, so that the own id is below the snapshot's xmax.

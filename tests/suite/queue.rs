@@ -347,16 +347,81 @@ fn dropping_behind_an_open_writer_does_not_stop_ticks() {
 }
 
 #[test]
+fn a_deadlock_with_a_drop_is_found() {
+    let (database, mut session) = database("queue");
+    session.exec("create table t ()");
+    let mut writer = database.connect();
+    writer.exec("begin; select pgq.insert_event('q', 't', 'd')");
+    let mut dropper = database.connect();
+    dropper.exec("begin; lock table t");
+    let dropper = dropper.spawn(|session| session.query("select pgq.drop_queue('q')", &[]).map(drop));
+    wait_until_blocked(&mut session, dropper.pid());
+    let writer = writer.spawn(|session| session.batch_execute("lock table t"));
+    let (mut session, dropped) = dropper.join();
+    session.exec("rollback");
+    let (mut session, written) = writer.join();
+    session.exec("rollback");
+    let codes: Vec<String> = [dropped, written]
+        .into_iter()
+        .filter_map(|outcome| Some(outcome.err()?.code()?.code().to_owned()))
+        .collect();
+    assert_eq!(codes, ["40P01"]);
+}
+
+#[test]
+fn who_waits_for_a_drop_is_told_that_the_queue_is_gone() {
+    for (call, answer) in [
+        ("select pgq.ticker('q')", Err("P0001")),
+        ("select pgq.grant_perms('q')", Err("P0001")),
+        ("select pgq.set_queue_config('q', 'ticker_paused', 'true')", Err("P0001")),
+        ("select pgq.tune_storage('q')", Ok(1)),
+        ("select pgq.ticker()", Ok(1)),
+        ("select * from pgq.get_queue_info()", Ok(1)),
+    ] {
+        let (database, mut session) = database("queue");
+        session.exec("begin; select pgq.drop_queue('q')");
+        let caller = database.connect().spawn(move |session| {
+            let rows = session.query(call, &[]).map_err(|error| error.code().unwrap().code().to_owned());
+            (rows.map(|rows| rows.len()), session.take_notices())
+        });
+        wait_until_blocked(&mut database.connect(), caller.pid());
+        session.exec("commit");
+        let (_, (rows, notices)) = caller.join();
+        assert_eq!(rows, answer.map_err(str::to_owned), "{call}");
+        assert_eq!(notices, [], "{call}");
+    }
+}
+
+#[test]
+fn an_admin_mends_what_a_dump_left_out() {
+    let (_database, mut session) = database("queue");
+    session.exec("select setval('pgq.queue_queue_id_seq', 1, false); create role mending in role pgq_admin");
+    session.exec("set role mending");
+    assert_eq!(session.error("select pgq.create_queue('next')").code, "23505");
+    for _ in 0..2 {
+        assert_eq!(session.one::<i32>("select pgq.upgrade_schema()", &[]), 0);
+    }
+    assert_eq!(session.one::<i32>("select pgq.create_queue('next')", &[]), 1);
+    session.exec("reset role; drop role mending");
+}
+
+#[test]
 fn a_tick_that_outlives_a_rotation_is_waited_for() {
     let (cluster, mut session) = cluster();
-    queue::tick_now(&mut session, "q").unwrap();
+    queue::create(&mut session, "other").unwrap();
+    session.exec("select pgq.set_queue_config('other', 'rotation_period', '0')");
+    for name in ["q", "other"] {
+        queue::tick_now(&mut session, name).unwrap();
+    }
     let mut late = cluster.connect("postgres");
     late.exec("begin; select pgq.force_tick('q')");
     late.exec("select pgq.ticker('q')");
     session.exec("select pgq.maint_rotate_tables_step1('q')");
-    let current =
-        |session: &mut Session| -> i32 { session.one("select queue_cur_table from pgq.queue", &[]) };
+    let current = |session: &mut Session| -> i32 {
+        session.one("select queue_cur_table from pgq.queue where queue_name = 'q'", &[])
+    };
     assert_eq!(current(&mut session), 0);
+    assert!(queue::rotate(&mut session, "other").unwrap(), "another queue need not wait for it");
     late.exec("commit");
     queue::tick_now(&mut session, "q").unwrap();
     session.exec("select pgq.maint_rotate_tables_step1('q')");

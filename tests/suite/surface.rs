@@ -86,7 +86,8 @@ const WITHOUT_SEARCH_PATH: [(&str, &str); 5] = [
 ];
 
 /// Functions that anybody may call.
-const PUBLIC: [&str; 15] = [
+const PUBLIC: [&str; 16] = [
+    "_sequence_last_value",
     "get_consumer_info",
     "get_queue_info",
     "quote_fqname",
@@ -134,12 +135,21 @@ fn functions_are_hardened() {
 #[test]
 fn everything_has_a_comment() {
     let database = Database::fresh("comments");
+    queue::create(&mut database.connect(), "a queue's objects too").unwrap();
     let bare: Vec<String> = database.connect().column(
         "select p.oid::regprocedure::text from pg_proc p
           where pronamespace = 'pgq'::regnamespace and obj_description(p.oid, 'pg_proc') is null
           union all
          select c.oid::regclass::text from pg_class c
-          where relnamespace = 'pgq'::regnamespace and relkind in ('r', 'v') and obj_description(c.oid, 'pg_class') is null",
+          where relnamespace = 'pgq'::regnamespace and relkind in ('r', 'v', 'S')
+            and obj_description(c.oid, 'pg_class') is null
+          union all
+         select a.attrelid::regclass || '.' || a.attname from pg_attribute a join pg_class c on c.oid = attrelid
+          where relnamespace = 'pgq'::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped
+            and not exists (select from pg_inherits where inhrelid = c.oid)
+            and col_description(c.oid, attnum) is null
+          union all
+         select nspname from pg_namespace n where nspname = 'pgq' and obj_description(n.oid, 'pg_namespace') is null",
         &[],
     );
     assert!(bare.is_empty(), "no comment on: {bare:?}");

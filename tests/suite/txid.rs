@@ -72,6 +72,14 @@ fn the_own_id_is_the_servers() {
 }
 
 #[test]
+fn a_range_that_nobody_can_want_listed_is_refused() {
+    let database = Database::fresh("txid");
+    let mut session = database.connect();
+    let call = "select pgq.txids_between('10:10:'::pg_snapshot, '1000000000000:1000000000000:')";
+    assert_eq!(session.error(call).code, "54000");
+}
+
+#[test]
 fn ids_that_do_not_fit_are_refused() {
     let database = Database::fresh("txid");
     let mut session = database.connect();

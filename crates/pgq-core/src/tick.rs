@@ -68,8 +68,10 @@ pub enum TickReason {
 impl TickState {
     /// Whether the sequence is behind the newest tick: somebody has set it back, or restored it from an older
     /// dump. Worth a warning; the queue ticks as if idle until the sequence has caught up.
+    ///
+    /// A first tick of PgQ 3.5 says 1 when no event has been inserted yet.
     pub fn sequence_went_back(&self) -> bool {
-        self.last.is_some_and(|last| self.event_seq < last.event_seq)
+        self.last.is_some_and(|last| self.event_seq.max(1) < last.event_seq)
     }
 }
 
@@ -235,6 +237,8 @@ mod tests {
         assert!(TickState { event_seq: 9, last: Some(last) }.sequence_went_back());
         assert!(!TickState { event_seq: 10, last: Some(last) }.sequence_went_back());
         assert!(!TickState { event_seq: 0, last: None }.sequence_went_back());
+        let first = LastTick { event_seq: 1, ..last };
+        assert!(!TickState { event_seq: 0, last: Some(first) }.sequence_went_back());
     }
 
     #[test]

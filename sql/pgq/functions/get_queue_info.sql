@@ -27,8 +27,7 @@ AS $$
                 THEN (newest.tick_event_seq - oldest.tick_event_seq)
                      / extract(epoch FROM newest.tick_time - oldest.tick_time)::double precision
            END,
-           -- A sequence that was never called has no last value: no event yet.
-           coalesce(pg_sequence_last_value(to_regclass(pgq.quote_fqname(q.queue_event_seq))), 0) - newest.tick_event_seq,
+           pgq._sequence_last_value(q.queue_event_seq) - newest.tick_event_seq,
            newest.tick_id
       FROM pgq.queue q
       LEFT JOIN LATERAL (

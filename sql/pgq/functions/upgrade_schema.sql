@@ -6,7 +6,7 @@
 -- Returns: 0.
 
 CREATE FUNCTION pgq.upgrade_schema()
-RETURNS integer LANGUAGE c SET search_path = pg_catalog, pg_temp
+RETURNS integer LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'upgrade_schema_wrapper';
 
 COMMENT ON FUNCTION pgq.upgrade_schema() IS 'Brings what an older version made up to date.';
