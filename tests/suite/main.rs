@@ -17,4 +17,5 @@ mod programs;
 mod queue;
 mod surface;
 mod ticker;
+mod ticks;
 mod txid;
