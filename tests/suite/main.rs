@@ -15,6 +15,7 @@ mod peer_defects;
 mod positions;
 mod programs;
 mod queue;
+mod retry;
 mod surface;
 mod ticker;
 mod ticks;
