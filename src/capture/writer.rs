@@ -12,7 +12,7 @@
 
 use crate::error::{Error, Result};
 use crate::pg::event_table::{EventTable, Found, lock_for_insert};
-use crate::pg::queue_row::{Place, QueueRow, QueueTable};
+use crate::pg::queue_row::{Place, QueueRow, QueueTable, Settings};
 use crate::pg::session::Session;
 use crate::pg::text::Text;
 use crate::pg::{relation, watch, xact};
@@ -39,8 +39,7 @@ pub struct Writer {
     pub sequence: Oid,
     /// The transaction's id, which goes into ev_txid.
     pub txid: Txid,
-    is_disabled: bool,
-    per_tx_limit: Option<i32>,
+    settings: Settings,
 }
 
 /// How the current table is written.
@@ -104,19 +103,12 @@ impl Writer {
         self.seen == (watch::transaction(), watch::change())
     }
 
-    fn obey(&mut self, row: &QueueRow, command: u32) {
-        self.command = command;
-        self.place = Some(row.place);
-        self.is_disabled = row.is_disabled;
-        self.per_tx_limit = row.per_tx_limit;
-    }
-
     /// Counts `events` insertions against the queue's limit, and refuses them if the queue is closed to this
     /// session or the limit is passed.
     #[inline]
     pub fn admit(&mut self, events: i64) -> Result<()> {
         self.calls = self.calls.saturating_add(events);
-        if self.is_disabled || self.per_tx_limit.is_some() {
+        if self.settings.is_disabled || self.settings.per_tx_limit.is_some() {
             self.admit_restricted()?;
         }
         Ok(())
@@ -124,13 +116,13 @@ impl Writer {
 
     #[cold]
     fn admit_restricted(&self) -> Result<()> {
-        if self.is_disabled && !crate::pg::session::is_replica() {
+        if self.settings.is_disabled && !crate::pg::session::is_replica() {
             return Err(insert_disallowed(
                 Text(&self.name),
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             ));
         }
-        match self.per_tx_limit {
+        match self.settings.per_tx_limit {
             Some(limit) if self.calls > i64::from(limit) => Err(Error::new(
                 PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 format!(
@@ -146,7 +138,7 @@ impl Writer {
 
     /// Whether bulk writers are turned away (`current_event_table`).
     pub fn refuses_writes(&self) -> bool {
-        self.is_disabled && !crate::pg::session::is_replica()
+        self.settings.is_disabled && !crate::pg::session::is_replica()
     }
 }
 
@@ -170,12 +162,21 @@ impl Memory {
         if self.writers[position].command != command { self.read_settings(position, command) } else { Ok(()) }
     }
 
-    /// What another session, or this one, has set since the last statement. 0.5 us a statement.
+    /// What another session, or this one, has set since the last statement.
     #[cold]
     fn read_settings(&mut self, position: usize, command: u32) -> Result<()> {
         let writer = &mut self.writers[position];
-        let row = self.queues.and_then(|queues| queues.read(Text(&writer.name), writer.place));
-        writer.obey(&row.ok_or_else(|| unknown_queue(Text(&writer.name)))?, command);
+        let queues = self.queues.expect("found at the transaction's first look");
+        let settings = writer.place.and_then(|place| queues.settings(place)).map_or_else(
+            || {
+                let row = queues.read(Text(&writer.name), None);
+                let row = row.ok_or_else(|| unknown_queue(Text(&writer.name)))?;
+                writer.place = Some(row.place);
+                Ok(row.settings)
+            },
+            Ok,
+        );
+        (writer.settings, writer.command) = (settings?, command);
         Ok(())
     }
 
@@ -227,7 +228,9 @@ impl Memory {
                 writer.calls = 0;
             }
             writer.seen = (watch::transaction(), change);
-            writer.obey(&row, xact::command());
+            writer.place = Some(row.place);
+            writer.settings = row.settings;
+            writer.command = xact::command();
             writer.table_name = table_name;
             writer.sequence = sequence;
             writer.txid = txid;
@@ -260,8 +263,7 @@ impl Memory {
             table,
             sequence: Oid::INVALID,
             txid: Txid::FIRST_NORMAL,
-            is_disabled: false,
-            per_tx_limit: None,
+            settings: Settings::default(),
         });
         self.by_name.insert(name.0.to_vec(), self.writers.len() - 1);
         self.writers.len() - 1

@@ -11,25 +11,43 @@ use super::relation;
 use super::text::Text;
 use pgrx::pg_sys;
 
+const NO_LOCK: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
+
 /// What a writer needs to know of a queue.
 pub struct QueueRow {
     /// Where the row was found, for the next time.
     pub place: Place,
     /// `queue_cur_table`
     pub current_table: i32,
-    /// `queue_disable_insert`
-    pub is_disabled: bool,
-    /// `queue_per_tx_limit`; one below 0 is none.
-    pub per_tx_limit: Option<i32>,
+    /// What may change from statement to statement.
+    pub settings: Settings,
     /// `queue_data_pfx`
     pub table_prefix: Vec<u8>,
     /// `queue_event_seq`
     pub event_sequence: Vec<u8>,
 }
 
+/// Whom a queue takes events from, and how many.
+#[derive(Clone, Copy, Default)]
+pub struct Settings {
+    /// `queue_disable_insert`
+    pub is_disabled: bool,
+    /// `queue_per_tx_limit`; one below 0 is none.
+    pub per_tx_limit: Option<i32>,
+}
+
 /// Where a row version lies. It may be gone at the next look; then the index is asked.
 #[derive(Clone, Copy)]
 pub struct Place(pg_sys::ItemPointerData);
+
+impl Place {
+    /// Reading past the end of a table is an error.
+    unsafe fn is_within(&self, table: pg_sys::Relation) -> bool {
+        let block = u32::from(self.0.ip_blkid.bi_hi) << 16 | u32::from(self.0.ip_blkid.bi_lo);
+        // SAFETY: the table is open.
+        block < unsafe { pg_sys::RelationGetNumberOfBlocksInFork(table, pg_sys::ForkNumber::MAIN_FORKNUM) }
+    }
+}
 
 mod column {
     pub const QUEUE_NAME: usize = 2;
@@ -58,7 +76,7 @@ impl QueueTable {
         })
     }
 
-    /// Reads the row of the queue of this name as it is committed by now.
+    /// Reads the row of the queue of this name as it is committed by now. The table stays locked, as by any query.
     pub fn read(&self, name: Text, remembered: Option<Place>) -> Option<QueueRow> {
         const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
         // SAFETY: the table is open (and locked) while its tuples are looked at; the snapshot is registered; an
@@ -67,38 +85,50 @@ impl QueueTable {
             let table = pg_sys::table_open(self.table, LOCK);
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
             let row = remembered
-                .and_then(|place| fetch(table, snapshot, place, name))
+                .filter(|place| place.is_within(table))
+                .and_then(|place| fetch(table, snapshot, place, |tuple| decode(tuple, (*table).rd_att, name)))
                 .or_else(|| look_up(table, self.name_index, snapshot, name));
             pg_sys::UnregisterSnapshot(snapshot);
-            pg_sys::table_close(table, LOCK);
+            pg_sys::table_close(table, NO_LOCK);
             row
+        }
+    }
+
+    /// Reads the settings at the place where [`read`](Self::read) has found the row in this transaction; `None` if
+    /// there is a newer version.
+    ///
+    /// 0.1 us: the table is locked already, so it cannot have become shorter, and whether a version is the newest
+    /// can be told without a snapshot of all transactions. With both as in `read` it took 1.0 us.
+    pub fn settings(&self, place: Place) -> Option<Settings> {
+        // SAFETY: as in `read`; the server's constant snapshot is only read.
+        unsafe {
+            let table = pg_sys::table_open(self.table, NO_LOCK);
+            let newest = &raw mut pg_sys::SnapshotSelfData;
+            let settings =
+                fetch(table, newest, place, |tuple| Some(Columns::of(tuple, (*table).rd_att).settings()));
+            pg_sys::table_close(table, NO_LOCK);
+            settings
         }
     }
 }
 
-/// The row at a remembered place, if it is (still) the one that is wanted.
-unsafe fn fetch(
+/// What is read from the row version at a place, if the snapshot sees it.
+unsafe fn fetch<T>(
     table: pg_sys::Relation,
     snapshot: pg_sys::Snapshot,
     place: Place,
-    name: Text,
-) -> Option<QueueRow> {
-    // SAFETY: reading past the end of a table is an error, so the block is compared with its length first; the
-    // buffer stays pinned while the tuple is decoded.
+    read: impl FnOnce(pg_sys::HeapTuple) -> Option<T>,
+) -> Option<T> {
+    // SAFETY: the place is within the table; the buffer stays pinned while the tuple is decoded.
     unsafe {
-        let block = u32::from(place.0.ip_blkid.bi_hi) << 16 | u32::from(place.0.ip_blkid.bi_lo);
-        let blocks = pg_sys::RelationGetNumberOfBlocksInFork(table, pg_sys::ForkNumber::MAIN_FORKNUM);
-        if block >= blocks {
-            return None;
-        }
         let mut tuple = pg_sys::HeapTupleData { t_self: place.0, ..Default::default() };
         let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
         if !pg_sys::heap_fetch(table, snapshot, &mut tuple, &mut buffer, false) {
             return None;
         }
-        let row = decode(&mut tuple, (*table).rd_att, name);
+        let found = read(&mut tuple);
         pg_sys::ReleaseBuffer(buffer);
-        row
+        found
     }
 }
 
@@ -134,27 +164,55 @@ unsafe fn look_up(
     }
 }
 
+/// The columns of a row of pgq.queue; text points into it.
+struct Columns {
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Columns {
+    /// # Safety
+    /// The descriptor is that of pgq.queue, and the tuple one of its rows.
+    unsafe fn of(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Columns {
+        // SAFETY: the arrays are as long as the table is wide (columns may have been added behind ours).
+        unsafe {
+            let width = (*descriptor).natts as usize;
+            assert!(width >= column::COUNT, "pgq.queue has lost columns");
+            let mut columns =
+                Columns { values: vec![pg_sys::Datum::null(); width], nulls: vec![true; width] };
+            let (values, nulls) = (columns.values.as_mut_ptr(), columns.nulls.as_mut_ptr());
+            pg_sys::heap_deform_tuple(tuple, descriptor, values, nulls);
+            columns
+        }
+    }
+
+    fn value(&self, number: usize) -> pg_sys::Datum {
+        self.values[number - 1]
+    }
+
+    fn settings(&self) -> Settings {
+        let is_limited = !self.nulls[column::PER_TX_LIMIT - 1];
+        let limit = is_limited.then(|| self.value(column::PER_TX_LIMIT).value() as i32);
+        Settings {
+            is_disabled: self.value(column::DISABLE_INSERT).value() & 0xff != 0,
+            per_tx_limit: limit.filter(|limit| *limit >= 0),
+        }
+    }
+}
+
 /// Decodes a row of pgq.queue; `None` when it is another queue's.
 unsafe fn decode(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, name: Text) -> Option<QueueRow> {
-    // SAFETY: the descriptor is the table's; the arrays are as long as it is wide (columns may have been added
-    // behind ours); text columns are varlenas, and copied before the buffer is released.
+    // SAFETY: the descriptor is the table's; text columns are varlenas, and copied before the buffer is released.
     unsafe {
-        let width = (*descriptor).natts as usize;
-        assert!(width >= column::COUNT, "pgq.queue has lost columns");
-        let mut values = vec![pg_sys::Datum::null(); width];
-        let mut nulls = vec![true; width];
-        pg_sys::heap_deform_tuple(tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-        let value = |number: usize| values[number - 1];
-        let text = |number: usize| Text::from_datum(value(number));
+        let columns = Columns::of(tuple, descriptor);
+        let text = |number: usize| Text::from_datum(columns.value(number));
         if text(column::QUEUE_NAME) != name {
             return None;
         }
-        let limit = (!nulls[column::PER_TX_LIMIT - 1]).then(|| value(column::PER_TX_LIMIT).value() as i32);
         Some(QueueRow {
             place: Place((*tuple).t_self),
-            current_table: value(column::CUR_TABLE).value() as i32,
-            is_disabled: value(column::DISABLE_INSERT).value() & 0xff != 0,
-            per_tx_limit: limit.filter(|limit| *limit >= 0),
+            current_table: columns.value(column::CUR_TABLE).value() as i32,
+            settings: columns.settings(),
             table_prefix: text(column::DATA_PFX).0.to_vec(),
             event_sequence: text(column::EVENT_SEQ).0.to_vec(),
         })

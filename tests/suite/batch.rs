@@ -259,6 +259,23 @@ fn a_cursor_is_named_by_an_identifier_and_its_condition_is_one_expression() {
 }
 
 #[test]
+fn a_cursor_without_a_quick_part_or_a_condition() {
+    let (_database, mut session, consumer) = database("batch");
+    insert(&mut session, "1");
+    insert(&mut session, "2");
+    let batch = tick_and_open(&mut session, &consumer);
+    for quick_limit in [0, -1, i32::MIN] {
+        session.exec("begin");
+        let call = "select * from pgq.get_batch_cursor($1, 'c', $2)";
+        assert!(session.rows(call, &[&batch.id, &quick_limit]).is_empty(), "{quick_limit}");
+        assert_eq!(session.rows("fetch all from c", &[]).len(), 2, "{quick_limit}");
+        session.exec("commit");
+    }
+    let all = session.rows("select * from pgq.get_batch_cursor($1, 'c', 10, null)", &[&batch.id]);
+    assert_eq!(all.len(), 2, "no condition");
+}
+
+#[test]
 fn readers_need_select_and_the_condition_runs_with_their_rights() {
     let (database, mut session, consumer) = database("batch");
     let name = database.name();
@@ -336,6 +353,36 @@ fn the_tables_of_a_batch() {
 }
 
 #[test]
+fn a_batch_over_both_tables_is_in_order() {
+    // Which tables depends on the open transactions of the whole cluster.
+    let cluster = Cluster::builder().conf("autovacuum", "off").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    queue::create(&mut session, "q").unwrap();
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    tick_and_open(&mut session, &consumer).finish(&mut session).unwrap();
+    let insert = |session: &mut Session, id: i64, data: &str| {
+        session.exec(&format!(
+            "select pgq.insert_event_raw('q', {id}, null, null, null, 't', '{data}', null, null, null, null)"
+        ));
+    };
+    insert(&mut session, 10, "old 10");
+    insert(&mut session, 30, "old 30");
+    session.exec("update pgq.queue set queue_rotation_period = '0'");
+    assert!(queue::rotate(&mut session, "q").unwrap());
+    insert(&mut session, 20, "new 20");
+    insert(&mut session, 5, "new 5");
+    let batch = tick_and_open(&mut session, &consumer);
+    let tables: Vec<String> = session.column("select pgq.batch_event_tables($1)", &[&batch.id]);
+    assert_eq!(tables, ["pgq.event_1_0", "pgq.event_1_1"]);
+    for table in tables {
+        assert_eq!(session.one::<i64>(&format!("select count(*) from {table}"), &[]), 2, "{table}");
+    }
+    assert_eq!(read(&mut session, &batch), ["new 5", "old 10", "new 20", "old 30"]);
+}
+
+#[test]
 fn one_statement_may_open_and_read() {
     let (database, mut session, consumer) = database("batch");
     insert(&mut session, "event");
@@ -408,4 +455,47 @@ fn a_small_batch_costs_the_same_in_a_table_of_ten_million_events() {
     let [small, large] = touched[..] else { unreachable!() };
     assert!(large.0 <= 2 * small.0, "get_batch_events: {small:?} against {large:?} buffers");
     assert!(large.1 <= 2 * small.1, "batch_event_sql: {small:?} against {large:?} buffers");
+}
+
+#[test]
+fn putting_one_event_off_does_not_read_the_whole_batch() {
+    let (_database, mut session, consumer) = database("buffers");
+    session.exec("select pgq.insert_event('q', 'kind', repeat('x', 100)) from generate_series(1, 20000)");
+    let batch = tick_and_open(&mut session, &consumer);
+    let all = buffers(&mut session, &format!("select * from pgq.get_batch_events({})", batch.id));
+    // Once, so that what is remembered is.
+    session.exec(&format!("select pgq.event_retry({}, 2, 0)", batch.id));
+    let one = buffers(&mut session, &format!("select pgq.event_retry({}, 3, 0)", batch.id));
+    assert!(one * 5 < all, "{one} buffers for one of the first, {all} for all");
+}
+
+/// What the cursor over a batch puts into temporary files, in blocks, when it has little memory.
+fn temporary_blocks(session: &mut Session, batch: &Batch) -> i64 {
+    session.exec(&format!(
+        "begin; set local work_mem = '64kB'; select pgq.get_batch_cursor({}, 'c', 0)",
+        batch.id
+    ));
+    let query: String = session.one("select statement from pg_cursors where name = 'c'", &[]);
+    let plan = session.column::<String>(&format!("explain (analyze, buffers) {query}"), &[]).join("\n");
+    session.exec("rollback");
+    assert!(!plan.contains("Sort"), "{plan}");
+    let (_, files) = plan.split_once("temp read=").expect("temporary files");
+    let (_, written) = files.split_once("written=").expect("blocks written");
+    written.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_cursor_over_events_that_lie_in_order_does_not_sort_them() {
+    let mut blocks = Vec::new();
+    for first_id in [1, 20000] {
+        let (_database, mut session, consumer) = database("sort");
+        session.exec(&format!(
+            "select pgq.insert_event_raw('q', {first_id}, null, null, null, 'kind', 'd', null, null, null, null);
+             select pgq.insert_event('q', 'kind', repeat('x', 100)) from generate_series(1, 10000)"
+        ));
+        let batch = tick_and_open(&mut session, &consumer);
+        blocks.push(temporary_blocks(&mut session, &batch));
+    }
+    // What is not sorted is written once. An id that is too high shows that sorting could be seen.
+    assert!(2 * blocks[0] < blocks[1], "{blocks:?}");
 }

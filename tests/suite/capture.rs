@@ -164,6 +164,58 @@ fn a_disabled_queue_takes_events_only_in_replica_role() {
 }
 
 #[test]
+fn a_disabled_queue_uses_up_an_id_with_each_refusal() {
+    let (_database, mut session) = database("capture");
+    assert_eq!(insert(&mut session, "before"), 1);
+    session.exec("update pgq.queue set queue_disable_insert = true");
+    let raw = "pgq.insert_event_raw('q', null, null, null, null, 't', 'd', null, null, null, null)";
+    let mut used = Vec::new();
+    for call in ["pgq.insert_event('q', 't', 'd')", raw, &raw.replace("'q', null", "'q', 100")] {
+        assert_eq!(session.error(&format!("select {call}")).code, "55000", "{call}");
+        used.push(session.one::<i64>("select pgq.seq_getval(queue_event_seq) from pgq.queue", &[]));
+    }
+    assert_eq!(used, [2, 3, 4]);
+}
+
+#[test]
+fn the_limit_is_that_of_one_queue_and_of_all_its_functions() {
+    let (_database, mut session) = database("capture");
+    queue::create(&mut session, "r").unwrap();
+    session.exec("update pgq.queue set queue_per_tx_limit = 3");
+    session.exec("begin");
+    for queue in ["q", "r"] {
+        session.exec(&format!(
+            "select pgq.insert_event_raw('{queue}', 1, null, null, null, 't', 'd', null, null, null, null);
+             select pgq.insert_event('{queue}', 't', 'd', null, null, null, null);
+             select pgq.insert_event('{queue}', 't', 'd')"
+        ));
+    }
+    session.exec("savepoint s");
+    assert_eq!(session.error("select pgq.insert_event('q', 't', 'd')").code, "54000");
+    session.exec("rollback to s");
+    let raw = "pgq.insert_event_raw('r', null, null, null, null, 't', 'd', null, null, null, null)";
+    assert_eq!(session.error(&format!("select {raw}")).code, "54000");
+    session.exec("rollback");
+}
+
+#[test]
+fn the_limit_does_not_see_what_is_written_to_the_table_itself() {
+    let (_database, mut session) = database("capture");
+    session.exec("update pgq.queue set queue_per_tx_limit = 2");
+    session.exec("begin");
+    let table: String = session.one("select pgq.current_event_table('q')", &[]);
+    session.exec(&format!(
+        "insert into {table} (ev_time, ev_data) select now(), n from generate_series(1, 5) n"
+    ));
+    insert(&mut session, "6");
+    insert(&mut session, "7");
+    session.exec("savepoint s");
+    assert_eq!(session.error("select pgq.insert_event('q', 't', 'd')").code, "54000");
+    session.exec("rollback to s; commit");
+    assert_eq!(data(&mut session), ["1", "2", "3", "4", "5", "6", "7"]);
+}
+
+#[test]
 fn the_limit_counts_calls_of_the_transaction_and_savepoints_do_not_give_back() {
     let (_database, mut session) = database("capture");
     session.exec("update pgq.queue set queue_per_tx_limit = 3");

@@ -255,3 +255,37 @@ fn a_sub_consumers_batch_finished_by_the_plain_function_leaves_it_idle() {
     batch.finish(&mut session).unwrap();
     assert_eq!(session.one::<i32>("select pgq.unregister_consumer('q', 'c')", &[]), 2);
 }
+
+#[test]
+fn a_sub_consumer_unregisters_alone_whether_idle_or_active() {
+    for state in ["null, null, null", "1, 2, 77"] {
+        let (_database, mut session, consumer) = database("coop");
+        queue::tick_now(&mut session, "q").unwrap();
+        session.exec(&format!(
+            "insert into pgq.consumer (co_name) values ('c.1');
+             insert into pgq.subscription (sub_id, sub_queue, sub_consumer, sub_last_tick, sub_next_tick, sub_batch)
+             select s.sub_id, s.sub_queue, c.co_id, {state} from pgq.subscription s, pgq.consumer c where c.co_name = 'c.1';
+             select pgq.event_retry_raw('q', 'c.1', now(), 1, now(), 1, 't', 'd', null, null, null, null)"
+        ));
+        assert_eq!(session.one::<i32>("select pgq.unregister_consumer('q', 'c.1')", &[]), 1, "{state}");
+        let left: Vec<String> = session.column(
+            "select co_name from pgq.subscription right join pgq.consumer on co_id = sub_consumer",
+            &[],
+        );
+        assert_eq!(left, ["c"], "{state}");
+        // The retried event was for whichever of them asks first.
+        assert_eq!(session.one::<i32>("select pgq.maint_retry_events()", &[]), 1, "{state}");
+        queue::tick_now(&mut session, "q").unwrap();
+        assert_eq!(consumer.drain_all(&mut session).unwrap().len(), 1, "{state}");
+    }
+}
+
+#[test]
+fn no_batch_is_seven_nulls() {
+    let (_database, mut session, _) = database("none");
+    for call in ["next_batch_info('q', 'c')", "next_batch_custom('q', 'c', '1 s', 1, '1 s')"] {
+        let columns: Vec<String> =
+            session.column(&format!("select value::text from pgq.{call} b, jsonb_each(to_jsonb(b))"), &[]);
+        assert_eq!(columns, ["null"; 7], "{call}");
+    }
+}

@@ -15,6 +15,8 @@ mod peer_defects;
 mod positions;
 mod programs;
 mod queue;
+mod retry;
 mod surface;
 mod ticker;
+mod ticks;
 mod txid;

@@ -149,3 +149,111 @@ fn a_retried_event_comes_back_to_its_consumer_alone() {
     assert_eq!(code(&mut session, &twice), "23505");
     assert_eq!(code(&mut session, &raw.replace("'c'", "'nobody'")), "P0001");
 }
+
+/// Makes it look as if nobody had been here for years, to see who is noticed.
+fn long_ago(session: &mut Session) {
+    session.exec("update pgq.subscription set sub_active = '2001-01-01'");
+}
+
+fn seen_just_now(session: &mut Session) -> bool {
+    session.one("select sub_active > now() - '1 h'::interval from pgq.subscription", &[])
+}
+
+#[test]
+fn a_consumer_is_active_when_it_moves_opens_or_finishes() {
+    let (_database, mut session, consumer) = database();
+    queue::tick_now(&mut session, "q").unwrap();
+    long_ago(&mut session);
+    consumer.register(&mut session).unwrap();
+    assert!(!seen_just_now(&mut session), "registered again");
+    session.exec("select pgq.register_consumer_at('q', 'c', null)");
+    assert!(!seen_just_now(&mut session), "registered again at no tick");
+    session.exec("select pgq.register_consumer_at('q', 'c', 1)");
+    assert!(seen_just_now(&mut session), "moved, if only to where it was");
+
+    long_ago(&mut session);
+    let batch = consumer.next_batch(&mut session).unwrap().unwrap();
+    assert!(seen_just_now(&mut session), "opened a batch");
+    long_ago(&mut session);
+    assert_eq!(consumer.next_batch(&mut session).unwrap(), Some(batch));
+    assert!(!seen_just_now(&mut session), "asked for the open batch");
+    batch.finish(&mut session).unwrap();
+    assert!(seen_just_now(&mut session), "finished");
+    long_ago(&mut session);
+    assert_eq!(consumer.next_batch(&mut session).unwrap(), None);
+    assert!(!seen_just_now(&mut session), "asked for a batch in vain");
+}
+
+#[test]
+fn a_moved_consumer_gets_a_batch_of_a_new_id() {
+    let (_database, mut session, consumer) = database();
+    queue::tick_now(&mut session, "q").unwrap();
+    let before = consumer.next_batch(&mut session).unwrap().unwrap();
+    session.exec("select pgq.register_consumer_at('q', 'c', 1)");
+    let after = consumer.next_batch(&mut session).unwrap().unwrap();
+    assert_eq!((after.prev_tick, after.tick), (before.prev_tick, before.tick));
+    assert_ne!(after.id, before.id);
+}
+
+#[test]
+fn an_open_batch_comes_whatever_else_is_wished() {
+    let (_database, mut session, consumer) = database();
+    queue::tick_now(&mut session, "q").unwrap();
+    let batch = consumer.next_batch(&mut session).unwrap().unwrap();
+    let row = &session.rows(
+        "select batch_id, prev_tick_id, cur_tick_id
+           from pgq.next_batch_custom('q', 'c', '1 year', 1000000, '1 year')",
+        &[],
+    )[0];
+    assert_eq!((row.get(0), row.get(1), row.get(2)), (batch.id, batch.prev_tick, batch.tick));
+}
+
+#[test]
+fn batches_of_all_queues_are_numbered_together() {
+    let (_database, mut session, consumer) = database();
+    queue::create(&mut session, "r").unwrap();
+    let other = Consumer::new("r", "c");
+    other.register(&mut session).unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
+    queue::tick_now(&mut session, "r").unwrap();
+    let first = consumer.next_batch(&mut session).unwrap().unwrap();
+    let second = other.next_batch(&mut session).unwrap().unwrap();
+    assert_eq!(second.id, first.id + 1);
+}
+
+#[test]
+fn who_unregisters_takes_its_retries_and_its_name_along_and_nobody_elses() {
+    let (_database, mut session, consumer) = database();
+    queue::create(&mut session, "r").unwrap();
+    let elsewhere = Consumer::new("r", "c");
+    for another in [&elsewhere, &Consumer::new("q", "other")] {
+        another.register(&mut session).unwrap();
+    }
+    session.exec(
+        "select pgq.event_retry_raw(queue_name, co_name, now(), n, now(), 1, 't', 'd', null, null, null, null)
+           from pgq.subscription join pgq.queue on queue_id = sub_queue
+           join pgq.consumer on co_id = sub_consumer, generate_series(1, 2) n",
+    );
+    let waiting = "select count(*) from pgq.retry_queue join pgq.subscription on sub_id = ev_owner";
+    let names = "select co_name from pgq.consumer order by co_name";
+    assert_eq!(session.one::<i64>(waiting, &[]), 6);
+
+    assert_eq!(consumer.unregister(&mut session).unwrap(), 1);
+    assert_eq!(session.one::<i64>("select count(*) from pgq.retry_queue", &[]), 4);
+    assert_eq!(session.one::<i64>(waiting, &[]), 4, "those of the others");
+    assert_eq!(session.column::<String>(names, &[]), ["c", "other"], "c still reads r");
+
+    assert_eq!(elsewhere.unregister(&mut session).unwrap(), 1);
+    assert_eq!(session.one::<i64>("select count(*) from pgq.retry_queue", &[]), 2);
+    assert_eq!(session.column::<String>(names, &[]), ["other"]);
+}
+
+#[test]
+fn unregistering_who_is_not_there_is_0() {
+    let (_database, mut session, _) = database();
+    for arguments in ["'q', 'nobody'", "'nosuch', 'c'", "null, 'c'", "'q', null", "null, null"] {
+        let count: i32 = session.one(&format!("select pgq.unregister_consumer({arguments})"), &[]);
+        assert_eq!(count, 0, "{arguments}");
+    }
+    assert_eq!(session.one::<i64>("select count(*) from pgq.subscription", &[]), 1);
+}
