@@ -50,13 +50,6 @@ impl Error {
         Self::raised(format!("queue \"{name}\" does not exist"))
             .hint("The table pgq.queue lists the queues of this database; pgq.create_queue() makes one.")
     }
-
-    /// A batch id that no subscription holds.
-    pub fn no_such_batch(batch: Option<i64>) -> Self {
-        let shown = batch.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
-        Self::raised(format!("batch not found: {shown}"))
-            .detail("No consumer has an open batch of this id; it was finished, or never handed out.")
-    }
 }
 
 /// The name of a thing that may be NULL, for messages.

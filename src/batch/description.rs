@@ -1,6 +1,6 @@
 //! What is to be known of a batch to find its events.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, or_null};
 use crate::pg::spi::{Row, Statement};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
@@ -35,11 +35,16 @@ static DESCRIBE: Statement = Statement::reading(
     &[Type::Big],
 );
 
+static IS_OPEN: Statement = Statement::reading(
+    "SELECT FROM pgq.subscription s WHERE s.sub_batch OPERATOR(pg_catalog.=) $1",
+    &[Type::Big],
+);
+
 impl Batch {
     /// The open batch of this id.
     pub fn find(id: Option<i64>) -> Result<Batch> {
         let row = id.and_then(|id| DESCRIBE.rows(&[id.into()]).first());
-        row.map(|row| Batch::from_row(&row)).unwrap_or_else(|| Err(Error::no_such_batch(id)))
+        row.map_or_else(|| Err(not_found(id)), |row| Batch::from_row(&row))
     }
 
     fn from_row(row: &Row) -> Result<Batch> {
@@ -61,6 +66,16 @@ impl Batch {
     /// Where its events are to be searched.
     pub fn bounds(&self) -> BatchBounds {
         BatchBounds::new(&self.start, &self.end)
+    }
+}
+
+fn not_found(id: Option<i64>) -> Error {
+    let error = Error::raised(format!("batch not found: {}", or_null(id)));
+    match IS_OPEN.rows(&[id.into()]).count() {
+        0 => error.detail("No consumer has an open batch of this id; it was finished, or never handed out."),
+        _ => {
+            error.detail("It is open, but the ticks that it lies between were removed from pgq.tick by hand.")
+        }
     }
 }
 

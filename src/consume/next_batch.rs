@@ -60,7 +60,7 @@ struct Position {
 static FIND: Statement = Statement::reading(
     "SELECT s.sub_queue, s.sub_consumer, s.sub_batch,
             last.tick_id, last.tick_time, last.tick_event_seq,
-            next.tick_id, next.tick_time, next.tick_event_seq
+            next.tick_id, next.tick_time, next.tick_event_seq, s.sub_last_tick
        FROM pgq.queue q
        JOIN pgq.consumer c ON c.co_name = $2
        JOIN pgq.subscription s ON s.sub_queue = q.queue_id AND s.sub_consumer = c.co_id
@@ -83,6 +83,9 @@ impl Position {
     fn find(queue: Option<Text>, consumer: Option<Text>) -> Result<Position> {
         let row = FIND.rows(&[queue.into(), consumer.into()]).first();
         let row = row.ok_or_else(|| not_subscribed(queue, consumer))?;
+        if row.big(9).is_none() {
+            return Err(is_idle(queue, consumer));
+        }
         Position::from_row(&row).ok_or_else(|| tick_is_gone(queue, consumer))
     }
 
@@ -116,11 +119,21 @@ fn not_subscribed(queue: Option<Text>, consumer: Option<Text>) -> Error {
         .hint("pgq.register_consumer() subscribes a consumer to a queue.")
 }
 
+/// PgQ 3.5 calls this corruption too.
+fn is_idle(queue: Option<Text>, consumer: Option<Text>) -> Error {
+    let (queue, consumer) = (or_null(queue), or_null(consumer));
+    Error::raised(format!(
+        "queue data is corrupt: consumer \"{consumer}\" on queue \"{queue}\" has no position"
+    ))
+    .detail("It is an idle sub-consumer of pgq_coop, whose position is that of its main consumer.")
+    .hint("pgq_coop.next_batch() opens batches of sub-consumers.")
+}
+
 fn tick_is_gone(queue: Option<Text>, consumer: Option<Text>) -> Error {
     let (queue, consumer) = (or_null(queue), or_null(consumer));
     Error::raised(format!(
         "queue data is corrupt: the tick of consumer \"{consumer}\" on queue \"{queue}\" is not there"
     ))
-    .detail("Either its row in pgq.tick was removed by hand, or this is an idle sub-consumer of pgq_coop.")
+    .detail("Its row in pgq.tick was removed by hand.")
     .hint("pgq.register_consumer_at() puts a consumer at another tick.")
 }

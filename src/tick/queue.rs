@@ -116,8 +116,10 @@ impl Queue {
 
     /// Whether a tick should be tried: one is due, or what is stored is such that it cannot be told.
     pub fn wants_attention(&self, next: Txid) -> bool {
-        let is_due = || Ok(self.is_due(self.event_seq()?) || self.clock(next)? == ClockCheck::Behind);
-        is_due().unwrap_or_else(|_: Error| true)
+        let is_fine = || -> Result<bool> {
+            Ok(!self.is_due(self.event_seq()?) && self.clock(next)? != ClockCheck::Behind)
+        };
+        !is_fine().unwrap_or(false)
     }
 
     /// Whether a tick is due, the event sequence standing at `event_seq`.

@@ -187,6 +187,16 @@ fn an_event_with_an_owner_is_for_that_subscription_alone() {
 }
 
 #[test]
+fn an_open_batch_whose_tick_is_gone_is_told_from_one_that_is_not_open() {
+    let (_database, mut session, consumer) = database("batch");
+    let batch = tick_and_open(&mut session, &consumer);
+    session.exec("delete from pgq.tick where tick_id = (select max(tick_id) from pgq.tick)");
+    let error = session.error(&format!("select pgq.get_batch_events({})", batch.id));
+    assert_eq!((error.code.as_str(), error.message), ("P0001", format!("batch not found: {}", batch.id)));
+    assert!(error.detail.unwrap().contains("pgq.tick"));
+}
+
+#[test]
 fn unknown_batches_are_errors() {
     let (_database, mut session, _) = database("batch");
     let unknown = ["77", "null::bigint"];

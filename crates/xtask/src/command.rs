@@ -107,6 +107,11 @@ fn tests_passed(line: &str) -> u64 {
     before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
+/// Whether we may install packages, and must not run servers ourselves.
+pub fn is_root() -> Outcome<bool> {
+    Ok(capture(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,9 +136,4 @@ mod tests {
         assert!(count_tests(&mut Command::new("false")).is_err());
         assert_eq!(count_tests(&mut Command::new("true")).expect("true succeeds"), 0);
     }
-}
-
-/// Whether we may install packages, and must not run servers ourselves.
-pub fn is_root() -> Outcome<bool> {
-    Ok(capture(Command::new("id").arg("-u"))?.trim() == "0")
 }

@@ -2,7 +2,8 @@
 --
 -- Inserts many events at once, one for each position of the arrays; three times as fast as one by one.
 --
--- Parameters: arrays of one length; a whole array that is NULL means NULL in each event.
+-- Parameters: arrays of one length; a whole array that is NULL means NULL in each event. Of an array of several
+--             dimensions the elements count, row by row.
 -- Returns:    the events' ids, in the order of the arrays.
 -- Errors:     those of pgq.insert_event, and 2202E for arrays of different lengths.
 
