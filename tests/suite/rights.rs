@@ -294,6 +294,9 @@ fn a_hostile_search_path_changes_nothing() {
     );
     session.exec("select pgq._grant_perms_from('pgq', 'event_1', 'pgq', 'event_1_0')");
     session.exec("select pgq.seq_setval('pgq.event_1_id_seq', 200000), pgq.seq_getval('pgq.event_1_id_seq')");
+    session.exec(
+        "select pgq.maint_tables_to_vacuum(), pgq.find_tick_helper(1, 1, current_timestamp, 0, 1, '1 s')",
+    );
     session.exec("select pgq.quote_fqname('a'), pgq.quote_fqname('a.b'), pgq.version()");
     assert_eq!(consumer.unregister(&mut session).unwrap(), 1);
     assert!(consumer.register(&mut session).unwrap());
