@@ -318,7 +318,7 @@ fn a_queue_has_as_many_tables_as_the_default_says() {
 #[test]
 fn the_privileges_of_the_template_are_those_of_every_queue() {
     let (database, mut session) = database("queue");
-    let role = format!("{}_auditor", database.name());
+    let role = format!("{}_visitor", database.name());
     session
         .exec(&format!("create role {role}; grant select on pgq.event_template to {role} with grant option"));
     let granted = |session: &mut Session| -> Vec<String> {
