@@ -235,6 +235,23 @@ fn names_and_sequences() {
 }
 
 #[test]
+fn names_are_split_at_the_first_dot() {
+    let (_database, mut session) = database("queue");
+    session.exec("create schema \"W s\"; create sequence \"W s\".\"a.b\"");
+    assert_eq!(session.one::<i64>("select pgq.seq_setval('W s.a.b', 9)", &[]), 9);
+    assert_eq!(session.one::<i64>("select last_value from \"W s\".\"a.b\"", &[]), 9);
+    assert_eq!(session.one::<i64>("select pgq.seq_getval('W s.a.b')", &[]), 9);
+    for (name, quoted) in [(".", "\"\".\"\""), (".a", "\"\".a"), ("a.", "a.\"\""), ("..", "\"\".\".\"")] {
+        assert_eq!(session.one::<String>("select pgq.quote_fqname($1)", &[&name]), quoted, "{name}");
+    }
+    assert_eq!(session.one::<Option<String>>("select pgq.quote_fqname(null)", &[]), None, "strict");
+    // A table is no sequence.
+    for call in ["pgq.seq_getval('pgq.queue')", "pgq.seq_setval('pgq.queue', 1)"] {
+        assert!(session.error(&format!("select {call}")).code.starts_with("42"), "{call}");
+    }
+}
+
+#[test]
 fn raised_sequences_hand_out_nothing_twice() {
     let (database, mut session) = database("queue");
     session.exec("create sequence s; create sequence late start 1000");
@@ -281,6 +298,81 @@ fn a_queue_names_no_relations_but_its_own() {
 }
 
 #[test]
+fn a_queue_has_as_many_tables_as_the_default_says() {
+    let (_cluster, mut session) = cluster();
+    session.exec("alter table pgq.queue alter queue_ntables set default 5");
+    session.exec("select pgq.create_queue('five'), pgq.set_queue_config('five', 'rotation_period', '0')");
+    let tables: Vec<String> = session.column(
+        "select inhrelid::regclass::text from pg_inherits where inhparent = 'pgq.event_2'::regclass order by 1",
+        &[],
+    );
+    assert_eq!(tables, [0, 1, 2, 3, 4].map(|number| format!("pgq.event_2_{number}")));
+    for next in [1, 2, 3, 4, 0] {
+        queue::tick_now(&mut session, "five").unwrap();
+        assert!(queue::rotate(&mut session, "five").unwrap());
+        let current: String = session.one("select pgq.current_event_table('five')", &[]);
+        assert_eq!(current, format!("pgq.event_2_{next}"));
+    }
+}
+
+#[test]
+fn the_privileges_of_the_template_are_those_of_every_queue() {
+    let (database, mut session) = database("queue");
+    let role = format!("{}_visitor", database.name());
+    session
+        .exec(&format!("create role {role}; grant select on pgq.event_template to {role} with grant option"));
+    let granted = |session: &mut Session| -> Vec<String> {
+        session.column(
+            "select relname::text from pg_class
+              where relname ~ '^event_.(_.)?$' and has_table_privilege($1, oid, 'select with grant option')
+              order by 1",
+            &[&role],
+        )
+    };
+    let old = ["event_1", "event_1_0", "event_1_1", "event_1_2"];
+    let new = ["event_2", "event_2_0", "event_2_1", "event_2_2"];
+    assert!(granted(&mut session).is_empty());
+    session.exec("select pgq.create_queue('new')");
+    assert_eq!(granted(&mut session), new);
+    assert_eq!(session.one::<i32>("select pgq.grant_perms('q')", &[]), 1);
+    assert_eq!(granted(&mut session), [old, new].concat());
+    for name in ["'nosuch'", "null"] {
+        assert_eq!(session.error(&format!("select pgq.grant_perms({name})")).code, "P0001", "{name}");
+    }
+    session.exec(&format!("drop owned by {role}; drop role {role}"));
+}
+
+#[test]
+fn privileges_are_repeated_and_none_is_taken_away() {
+    let (database, mut session) = database("queue");
+    let (role, other) = (format!("{}_role", database.name()), format!("{}_other", database.name()));
+    session.exec(&format!("create role {role}; create role \"{other}\""));
+    session.exec(
+        "create schema \"A b\"; create table \"A b\".\"from.\" (n int); create table \"A b\".to (n int)",
+    );
+    session.exec(&format!(
+        "grant update on \"A b\".\"from.\" to {role}; grant select on \"A b\".\"from.\" to public;
+         grant insert on \"A b\".to to {role}, {other}"
+    ));
+    let one: i32 = session.one("select pgq._grant_perms_from('A b', 'from.', 'A b', 'to')", &[]);
+    let may = |session: &mut Session, who: &str, privilege: &str| -> bool {
+        session.one("select has_table_privilege($1, '\"A b\".to', $2)", &[&who, &privilege])
+    };
+    assert_eq!(one, 1);
+    assert!(may(&mut session, &role, "update") && !may(&mut session, &role, "update with grant option"));
+    assert!(may(&mut session, &role, "insert") && may(&mut session, &other, "insert"));
+    assert!(may(&mut session, &other, "select") && !may(&mut session, &other, "update"));
+    let null: Option<i32> = session.one("select pgq._grant_perms_from('A b', 'from.', 'A b', null)", &[]);
+    assert_eq!(null, None, "strict");
+    // With the rights of the caller.
+    session.exec("create table public.mine (n int)");
+    session.exec(&format!("grant pgq_admin to {other}; set role {other}"));
+    let error = session.error("select pgq._grant_perms_from('pgq', 'event_1', 'public', 'mine')");
+    assert_eq!((error.code.as_str(), error.message.contains("mine")), ("42501", true), "{error:?}");
+    session.exec(&format!("reset role; drop owned by {role}, {other}; drop role {role}, {other}"));
+}
+
+#[test]
 fn a_dump_restored_into_another_cluster_goes_on() {
     let (source, mut session) = cluster();
     let consumer = Consumer::new("q", "c");
@@ -292,15 +384,9 @@ fn a_dump_restored_into_another_cluster_goes_on() {
         }
     }
     queue::tick_now(&mut session, "q").unwrap();
-    let dump = source.client_program("pg_dump", "postgres").output().unwrap();
-    assert!(dump.status.success());
 
     let target = Cluster::builder().conf("autovacuum", "off").start();
-    let mut psql = target.client_program("psql", "postgres");
-    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]).stdin(std::process::Stdio::piped());
-    let mut child = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &dump.stdout).unwrap();
-    assert!(child.wait().unwrap().success());
+    copy(&source, &target, "postgres");
     let mut session = target.connect("postgres");
     session.exec("select pgq.rebase_queue('q')");
     queue::insert(&mut session, "q", "t", "new").unwrap();
@@ -311,6 +397,61 @@ fn a_dump_restored_into_another_cluster_goes_on() {
     // Sequences came along: new ids are free.
     queue::create(&mut session, "another").unwrap();
     Consumer::new("another", "other").register(&mut session).unwrap();
+}
+
+/// Dumps the database `postgres` of one cluster and restores it into a database of another, or of the same.
+fn copy(source: &Cluster, target: &Cluster, database: &str) {
+    let dump = source.client_program("pg_dump", "postgres").output().unwrap();
+    assert!(dump.status.success());
+    let mut psql = target.client_program("psql", database);
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]).stdin(std::process::Stdio::piped());
+    let mut child = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &dump.stdout).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_dump_carries_open_batches_retries_and_privileges() {
+    let (cluster, mut session) = cluster();
+    session.exec("create role visitor; grant select on pgq.event_1 to visitor with grant option");
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    for data in ["first", "later"] {
+        queue::insert(&mut session, "q", "t", data).unwrap();
+    }
+    queue::tick_now(&mut session, "q").unwrap();
+    let batch = consumer.next_batch(&mut session).unwrap().unwrap();
+    let events = batch.events(&mut session).unwrap();
+    session.exec(&format!("select pgq.event_retry({}, {}, 0)", batch.id, events[1].id));
+
+    // Into the same cluster, whose transaction ids go on.
+    cluster.create_database("copy");
+    copy(&cluster, &cluster, "copy");
+    let mut session = cluster.connect("copy");
+    assert_eq!(consumer.next_batch(&mut session).unwrap(), Some(batch));
+    assert_eq!(batch.events(&mut session).unwrap(), events);
+    assert!(batch.finish(&mut session).unwrap());
+    assert_eq!(session.one::<i32>("select pgq.maint_retry_events()", &[]), 1);
+    queue::tick_now(&mut session, "q").unwrap();
+    let again = consumer.drain_all(&mut session).unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(
+        (again[0].id, again[0].retry, again[0].data.as_deref()),
+        (events[1].id, Some(1), Some("later"))
+    );
+    let privileges = |table: &str| {
+        format!("select has_table_privilege('visitor', 'pgq.{table}', 'select with grant option')")
+    };
+    assert!(session.one::<bool>(&privileges("event_1"), &[]));
+    assert!(!session.one::<bool>(&privileges("event_1_0"), &[]));
+    // What PgQ grants itself came along too.
+    let reader: bool =
+        session.one("select has_table_privilege('pgq_reader', 'pgq.event_1_2', 'select')", &[]);
+    assert!(reader);
+    // Maintenance goes on, and new batches have new ids.
+    assert!(queue::rotate(&mut session, "q").unwrap());
+    queue::tick_now(&mut session, "q").unwrap();
+    assert!(consumer.next_batch(&mut session).unwrap().unwrap().id > batch.id);
 }
 
 #[test]

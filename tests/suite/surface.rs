@@ -182,3 +182,33 @@ fn install_scripts_replace_nothing() {
         }
     }
 }
+
+#[test]
+fn the_extension_is_created_as_dumps_do_it_and_nowhere_else() {
+    let database = Database::fresh("extension");
+    let mut session = database.connect();
+    session.exec("drop extension pgq; create schema other");
+    assert_eq!(session.error("create extension pgq schema other").code, "0A000");
+    assert_eq!(session.error("create extension pgq with schema public").code, "0A000");
+    session.exec("create extension if not exists pgq with schema pg_catalog");
+    assert_eq!(session.error("alter extension pgq set schema other").code, "0A000");
+}
+
+#[test]
+fn the_extension_is_not_dropped_from_under_a_queue_unless_told_so() {
+    let database = Database::fresh("extension");
+    let mut session = database.connect();
+    queue::create(&mut session, "q").unwrap();
+    assert_eq!(session.error("drop extension pgq").code, "2BP01");
+    session.exec("drop extension pgq cascade");
+    let schemas: i64 = session.one("select count(*) from pg_namespace where nspname = 'pgq'", &[]);
+    assert_eq!(schemas, 0);
+    let roles: Vec<String> = session.column(
+        "select rolname::text from pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin') order by 1",
+        &[],
+    );
+    assert_eq!(roles, ["pgq_admin", "pgq_reader", "pgq_writer"], "roles stay");
+    // And it can be made again.
+    session.exec("create extension pgq");
+    assert!(queue::create(&mut session, "q").unwrap());
+}

@@ -55,13 +55,17 @@ pub fn cargo(settings: &Settings, verb: &str) -> Command {
 /// Builds the library and returns where it is.
 pub fn build(settings: &Settings, server: &Server, profile: Profile) -> Outcome<PathBuf> {
     let mut cargo = cargo_for(settings, server, "build");
-    cargo.args(["--package", "pgq", "--lib", "--features"]);
-    match profile {
-        Profile::Dev => cargo.arg(format!("{},failpoints", server.feature())),
-        Profile::Release => cargo.args([&server.feature(), "--release"]),
-    };
+    cargo.args(["--package", "pgq", "--lib"]).args(choices(&server.feature(), profile));
     run(&mut cargo)?;
     Ok(settings.target(server.feature()).join(profile.folder()).join("libpgq.so"))
+}
+
+/// What makes a build the one or the other.
+fn choices(feature: &str, profile: Profile) -> Vec<String> {
+    match profile {
+        Profile::Dev => vec!["--features".to_owned(), format!("{feature},failpoints")],
+        Profile::Release => vec!["--features".to_owned(), feature.to_owned(), "--release".to_owned()],
+    }
 }
 
 /// Builds, and installs into a private tree of its own.
@@ -282,6 +286,20 @@ mod tests {
         let script = script("pgq", &folder);
         fs::remove_dir_all(&folder).expect("cleaned up");
         script
+    }
+
+    #[test]
+    fn what_people_install_has_no_failpoints() {
+        let release = choices("pg15", Profile::Release);
+        assert_eq!(release, ["--features", "pg15", "--release"]);
+        assert!(choices("pg15", Profile::Dev).iter().any(|choice| choice.contains("failpoints")));
+        // Nor does any other feature bring them.
+        let manifest =
+            read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))).expect("a manifest");
+        let features =
+            manifest.split("[features]").nth(1).expect("features").split("\n[").next().unwrap_or_default();
+        let naming: Vec<&str> = features.lines().filter(|line| line.contains("failpoints")).collect();
+        assert_eq!(naming, ["failpoints = []"]);
     }
 
     #[test]
