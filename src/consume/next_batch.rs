@@ -116,7 +116,7 @@ impl Position {
 fn not_subscribed(queue: Option<Text>, consumer: Option<Text>) -> Error {
     let (queue, consumer) = (or_null(queue), or_null(consumer));
     Error::raised(format!("consumer \"{consumer}\" is not subscribed to queue \"{queue}\""))
-        .hint("pgq.register_consumer() subscribes a consumer to a queue.")
+        .hint("pgq.register_consumer(queue, consumer) subscribes it, if there is such a queue.")
 }
 
 /// PgQ 3.5 calls this corruption too.

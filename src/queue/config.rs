@@ -6,6 +6,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{self, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
+use crate::pg::xact;
 use pgrx::PgSqlErrorCode;
 
 /// `set_queue_config(x_queue_name, x_param_name, x_param_value)`: changes one setting; the parameter is the column's
@@ -18,8 +19,8 @@ pub fn set_queue_config(call: &Call) -> Result<Value> {
         return Err(Error::no_such_queue(Some(queue)));
     }
     let setting = Setting::named(parameter)?;
-    setting.check(call.text(2))?;
-    setting.set(queue, call.text(2))?;
+    let work = || setting.check(call.text(2)).and_then(|()| setting.set(queue, call.text(2)));
+    xact::isolated(work).map_err(|error| setting.name_it(error))?;
     Ok(Value::Int(1))
 }
 
@@ -85,6 +86,14 @@ impl Setting {
         match spi::run_in(View::Latest, sql.as_bytes(), &arguments).count() {
             0 => Err(Error::no_such_queue(Some(queue))),
             _ => Ok(()),
+        }
+    }
+
+    /// The server says what is wrong with a value, but not where it was to go.
+    fn name_it(&self, error: Error) -> Error {
+        match error.detail {
+            Some(_) => error,
+            None => error.detail(format!("It was given for parameter \"{}\".", self.name)),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::command::{Outcome, count_tests, fail, run};
 use crate::extension::{cargo, cargo_for, stage};
 use crate::settings::{Profile, Settings};
 use crate::{peers, prepare, programs};
+use std::env;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -59,11 +60,13 @@ pub fn everything(settings: &Settings) -> Outcome {
 /// The SQL surface, on the user's running server.
 pub fn installed(settings: &Settings) -> Outcome {
     let mut suite = client_suite(settings, &["surface::".to_owned()]);
-    suite.env("PGQ_INSTALLCHECK", "1").env("PGQ_REPO", &settings.repo).env_remove("PGQ_SERVER");
+    suite.env("PGQ_INSTALLCHECK", "1").env("PGQ_REPO", &settings.repo);
     match count_tests(&mut suite)? {
         0 => fail("no test ran: the suite has none named surface::"),
         passed => {
-            println!("{passed} tests passed on the server that libpq's variables name");
+            let said = |name: &str, unsaid: &str| env::var(name).unwrap_or_else(|_| unsaid.to_owned());
+            let (host, port) = (said("PGHOST", "this machine"), said("PGPORT", "5432"));
+            println!("{passed} tests passed on the server at {host}, port {port}");
             Ok(())
         }
     }
@@ -78,12 +81,15 @@ fn without_server(settings: &Settings, steps: &mut Steps) -> Outcome {
         run(&mut clippy)
     })?;
     steps.step("unit and property tests", || {
-        let mut unit = cargo(settings, "test");
-        unit.args(["--quiet", "--package", "pgq-core", "--package", "pgq-bgworker", "--package", "xtask"]);
-        match count_tests(&mut unit)? {
-            0 => fail("no unit test ran"),
-            _ => Ok(()),
+        let ours = ["--package", "pgq-core", "--package", "pgq-bgworker", "--package", "xtask"];
+        let kit = ["--package", "pgq-tests", "--lib"];
+        for packages in [ours.as_slice(), &kit] {
+            match count_tests(cargo(settings, "test").arg("--quiet").args(packages))? {
+                0 => return fail("no unit test ran"),
+                _ => continue,
+            }
         }
+        Ok(())
     })
 }
 
@@ -139,6 +145,6 @@ fn with_server(settings: &Settings, steps: &mut Steps) -> Outcome<u64> {
 
 fn client_suite(settings: &Settings, filters: &[String]) -> Command {
     let mut suite = cargo(settings, "test");
-    suite.args(["--package", "pgq-tests", "--"]).args(filters);
+    suite.args(["--package", "pgq-tests", "--test", "suite", "--"]).args(filters);
     suite
 }

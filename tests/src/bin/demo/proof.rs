@@ -75,7 +75,7 @@ pub fn show(
         "",
         "",
         "",
-        money
+        grouped(money)
     );
     let mut proven = !committed.is_empty() && sum(committed.values()) == money;
     for consumer in received {
@@ -91,7 +91,7 @@ pub fn show(
             missing,
             consumer.doubled,
             alien,
-            total,
+            grouped(total),
             grouped(consumer.batches),
             grouped(consumer.largest_batch),
             time(consumer.overall.percentile(0.5)),

@@ -13,7 +13,7 @@ pub struct Screen {
     session: Session,
     began: Instant,
     lines: u64,
-    inserted: i64,
+    committed: i64,
     received: Vec<usize>,
     switches: BTreeSet<SystemTime>,
 }
@@ -21,10 +21,10 @@ pub struct Screen {
 impl Screen {
     /// Prints the headings.
     pub fn new(runners: &[Runner], session: Session) -> Self {
-        print!("{:>6} {:>10}", "time", "inserted/s");
+        print!("{:>6} {:>11}", "time", "committed/s");
         for runner in runners {
             print!(
-                " | {:<6} {:>7} {:>7} {:>7} {:>7} {:>7}",
+                " | {:<5} {:>6} {:>6} {:>5} {:>5} {:>5}",
                 runner.name(),
                 "got/s",
                 "batch",
@@ -38,7 +38,7 @@ impl Screen {
             session,
             began: Instant::now(),
             lines: 0,
-            inserted: 0,
+            committed: 0,
             received: vec![0; runners.len()],
             switches: BTreeSet::new(),
         }
@@ -70,13 +70,14 @@ impl Screen {
     fn line(&mut self, runners: &[Runner]) -> Result<String, postgres::Error> {
         use std::fmt::Write;
         let row = self.session.query_one(
-            "select pgq.seq_getval(queue_event_seq), queue_switch_time from pgq.queue where queue_name = $1",
+            "select count(event_id), (select queue_switch_time from pgq.queue where queue_name = $1)
+               from pgbench_history",
             &[&QUEUE],
         )?;
-        let inserted: i64 = row.get(0);
+        let committed: i64 = row.get(0);
         self.switches.insert(row.get(1));
-        let mut line = format!("{:>4} s {:>10}", self.lines, grouped((inserted - self.inserted).max(0)));
-        self.inserted = inserted;
+        let mut line = format!("{:>4} s {:>11}", self.lines, grouped((committed - self.committed).max(0)));
+        self.committed = committed;
         for (runner, before) in runners.iter().zip(&mut self.received) {
             let lag: Option<f64> = self
                 .session
@@ -90,10 +91,10 @@ impl Screen {
             let recent = std::mem::take(&mut state.recent);
             write!(
                 line,
-                " | {:<6} {:>7} {:>7} {:>7} {:>7} {:>7}",
+                " | {:<5} {:>6} {:>6} {:>5} {:>5} {:>5}",
                 "",
                 grouped(received - *before),
-                grouped(state.last_batch),
+                if received > *before { grouped(state.last_batch) } else { "-".to_owned() },
                 time(Duration::from_secs_f64(lag.unwrap_or_default().max(0.0))),
                 time(recent.percentile(0.5)),
                 time(recent.percentile(0.99)),
@@ -105,17 +106,18 @@ impl Screen {
     }
 }
 
-/// `12,345`
+/// `-12,345`
 pub fn grouped(number: impl ToString) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
+    let text = number.to_string();
+    let (sign, digits) = text.split_at(usize::from(text.starts_with('-')));
+    let mut grouped = sign.to_owned();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+            grouped.push(',');
         }
-        text.push(digit);
+        grouped.push(digit);
     }
-    text
+    grouped
 }
 
 /// `850us`, `12ms`, `1.5s`; a dash for no time at all.
