@@ -20,4 +20,11 @@ mod tick;
 mod txid;
 mod worker;
 
-::pgrx::pg_module_magic!(name = c"pgq", version = c"4.0.0");
+/// What PostgreSQL 18 shows of a loaded module.
+const VERSION: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => unreachable!(),
+    };
+
+::pgrx::pg_module_magic!(name = c"pgq", version = VERSION);
