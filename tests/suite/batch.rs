@@ -1,21 +1,11 @@
 //! Reading a batch: which events are in it, in which order, and by which way.
 
+use crate::scene::with_consumer;
 use pgq_tests::client::Session;
 use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Batch, Consumer, Event, Reading};
-use pgq_tests::shared::Database;
 
 const READINGS: [Reading; 4] = [Reading::Events, Reading::Sql, Reading::Cursor(0), Reading::Cursor(3)];
-
-/// A database with a queue `q`, read by `c` from here on.
-fn database(label: &str) -> (Database, Session, Consumer) {
-    let database = Database::fresh(label);
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
-    let consumer = Consumer::new("q", "c");
-    consumer.register(&mut session).unwrap();
-    (database, session, consumer)
-}
 
 fn insert(session: &mut Session, data: &str) {
     queue::insert(session, "q", "kind", data).unwrap();
@@ -58,7 +48,7 @@ fn cursor_later(session: &mut Session, batch: &Batch) -> Vec<Event> {
 
 #[test]
 fn a_batch_holds_what_became_visible_between_two_ticks() {
-    let (database, mut session, consumer) = database("batch");
+    let (database, mut session, consumer) = with_consumer("batch");
     let mut long = database.connect();
     let mut undone = database.connect();
     long.exec("begin");
@@ -84,7 +74,7 @@ fn a_batch_holds_what_became_visible_between_two_ticks() {
 
 #[test]
 fn transactions_far_below_the_range_are_looked_up_one_by_one() {
-    let (database, mut session, consumer) = database("batch");
+    let (database, mut session, consumer) = with_consumer("batch");
     let mut far: Vec<Session> = (0..3).map(|_| database.connect()).collect();
     for (number, writer) in far.iter_mut().enumerate() {
         writer.exec("begin");
@@ -118,7 +108,7 @@ fn transactions_far_below_the_range_are_looked_up_one_by_one() {
 
 #[test]
 fn events_out_of_order_are_sorted() {
-    let (database, mut session, consumer) = database("batch");
+    let (database, mut session, consumer) = with_consumer("batch");
     let mut late = database.connect();
     late.exec("begin; select txid_current()");
     for number in 0..50 {
@@ -153,7 +143,7 @@ fn events_out_of_order_are_sorted() {
 
 #[test]
 fn running_out_of_temporary_files_is_an_error_like_others() {
-    let (_database, mut session, consumer) = database("batch");
+    let (_database, mut session, consumer) = with_consumer("batch");
     session.exec("select pgq.insert_event('q', 'kind', repeat('x', 500)) from generate_series(1, 10000)");
     session.exec("select pgq.insert_event_raw('q', 0, null, null, 1, 'k', 'd', null, null, null, null)");
     let batch = tick_and_open(&mut session, &consumer);
@@ -167,7 +157,7 @@ fn running_out_of_temporary_files_is_an_error_like_others() {
 
 #[test]
 fn an_event_with_an_owner_is_for_that_subscription_alone() {
-    let (_database, mut session, consumer) = database("batch");
+    let (_database, mut session, consumer) = with_consumer("batch");
     let other = Consumer::new("q", "other");
     other.register(&mut session).unwrap();
     session.exec(
@@ -188,7 +178,7 @@ fn an_event_with_an_owner_is_for_that_subscription_alone() {
 
 #[test]
 fn an_open_batch_whose_tick_is_gone_is_told_from_one_that_is_not_open() {
-    let (_database, mut session, consumer) = database("batch");
+    let (_database, mut session, consumer) = with_consumer("batch");
     let batch = tick_and_open(&mut session, &consumer);
     session.exec("delete from pgq.tick where tick_id = (select max(tick_id) from pgq.tick)");
     let error = session.error(&format!("select pgq.get_batch_events({})", batch.id));
@@ -198,7 +188,7 @@ fn an_open_batch_whose_tick_is_gone_is_told_from_one_that_is_not_open() {
 
 #[test]
 fn unknown_batches_are_errors() {
-    let (_database, mut session, _) = database("batch");
+    let (_database, mut session, _) = with_consumer("batch");
     let unknown = ["77", "null::bigint"];
     for (id, shown) in unknown.iter().zip(["77", "NULL"]) {
         for call in
@@ -220,7 +210,7 @@ fn unknown_batches_are_errors() {
 
 #[test]
 fn a_cursor_of_any_name_with_a_condition_of_the_callers() {
-    let (_database, mut session, consumer) = database("batch");
+    let (_database, mut session, consumer) = with_consumer("batch");
     for number in 0..20 {
         insert(&mut session, &number.to_string());
     }
@@ -253,7 +243,7 @@ fn a_cursor_of_any_name_with_a_condition_of_the_callers() {
 
 #[test]
 fn a_cursor_is_named_by_an_identifier_and_its_condition_is_one_expression() {
-    let (_database, mut session, consumer) = database("batch");
+    let (_database, mut session, consumer) = with_consumer("batch");
     let batch = tick_and_open(&mut session, &consumer);
     for condition in ["ev_id > 1) or (true", "true order by 1", "true; select 1", ""] {
         let call = format!("select pgq.get_batch_cursor({}, 'c', 0, '{condition}')", batch.id);
@@ -270,7 +260,7 @@ fn a_cursor_is_named_by_an_identifier_and_its_condition_is_one_expression() {
 
 #[test]
 fn a_cursor_without_a_quick_part_or_a_condition() {
-    let (_database, mut session, consumer) = database("batch");
+    let (_database, mut session, consumer) = with_consumer("batch");
     insert(&mut session, "1");
     insert(&mut session, "2");
     let batch = tick_and_open(&mut session, &consumer);
@@ -287,7 +277,7 @@ fn a_cursor_without_a_quick_part_or_a_condition() {
 
 #[test]
 fn readers_need_select_and_the_condition_runs_with_their_rights() {
-    let (database, mut session, consumer) = database("batch");
+    let (database, mut session, consumer) = with_consumer("batch");
     let name = database.name();
     let (reader, poor) = (format!("{name}_reader"), format!("{name}_poor"));
     session.exec(&format!(
@@ -315,7 +305,7 @@ fn altered_tables_are_read_through_the_planner() {
         "drop index pgq.event_1_0_txid_idx",
         "alter table pgq.event_1_0 alter column ev_type set not null",
     ] {
-        let (_database, mut session, consumer) = database("altered");
+        let (_database, mut session, consumer) = with_consumer("altered");
         insert(&mut session, "before");
         session.exec(alteration);
         insert(&mut session, "after");
@@ -394,7 +384,7 @@ fn a_batch_over_both_tables_is_in_order() {
 
 #[test]
 fn one_statement_may_open_and_read() {
-    let (database, mut session, consumer) = database("batch");
+    let (database, mut session, consumer) = with_consumer("batch");
     insert(&mut session, "event");
     queue::tick_now(&mut session, "q").unwrap();
     drop(database.connect());
@@ -405,7 +395,7 @@ fn one_statement_may_open_and_read() {
 
 #[test]
 fn a_consumer_in_repeatable_read_reads_what_its_snapshot_shows() {
-    let (database, mut session, consumer) = database("batch");
+    let (database, mut session, consumer) = with_consumer("batch");
     insert(&mut session, "seen");
     queue::tick_now(&mut session, "q").unwrap();
     let mut reader = database.connect();
@@ -437,7 +427,7 @@ fn buffers(session: &mut Session, sql: &str) -> i64 {
 fn a_small_batch_costs_the_same_in_a_table_of_ten_million_events() {
     let mut touched = Vec::new();
     for before in [10_000, 10_000_000] {
-        let (_database, mut session, consumer) = database("buffers");
+        let (_database, mut session, consumer) = with_consumer("buffers");
         // By transactions before the cluster's first, so that none of them is in the batch.
         session.exec(&format!(
             "insert into pgq.event_1_0 (ev_id, ev_time, ev_txid, ev_type, ev_data)
@@ -469,7 +459,7 @@ fn a_small_batch_costs_the_same_in_a_table_of_ten_million_events() {
 
 #[test]
 fn putting_one_event_off_does_not_read_the_whole_batch() {
-    let (_database, mut session, consumer) = database("buffers");
+    let (_database, mut session, consumer) = with_consumer("buffers");
     session.exec("select pgq.insert_event('q', 'kind', repeat('x', 100)) from generate_series(1, 20000)");
     let batch = tick_and_open(&mut session, &consumer);
     let all = buffers(&mut session, &format!("select * from pgq.get_batch_events({})", batch.id));
@@ -498,7 +488,7 @@ fn temporary_blocks(session: &mut Session, batch: &Batch) -> i64 {
 fn a_cursor_over_events_that_lie_in_order_does_not_sort_them() {
     let mut blocks = Vec::new();
     for first_id in [1, 20000] {
-        let (_database, mut session, consumer) = database("sort");
+        let (_database, mut session, consumer) = with_consumer("sort");
         session.exec(&format!(
             "select pgq.insert_event_raw('q', {first_id}, null, null, null, 'kind', 'd', null, null, null, null);
              select pgq.insert_event('q', 'kind', repeat('x', 100)) from generate_series(1, 10000)"

@@ -1,17 +1,10 @@
 //! Writing events: what is stored, who may, what is refused, and what a transaction may do in between.
 
+use crate::scene::with_queue;
 use pgq_tests::client::{Session, wait_until_blocked};
 use pgq_tests::cluster::Cluster;
 use pgq_tests::queue;
 use pgq_tests::shared::Database;
-
-/// A database with a queue `q`.
-fn database(label: &str) -> (Database, Session) {
-    let database = Database::fresh(label);
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
-    (database, session)
-}
 
 fn insert(session: &mut Session, data: &str) -> i64 {
     queue::insert(session, "q", "kind", data).unwrap()
@@ -23,7 +16,7 @@ fn data(session: &mut Session) -> Vec<String> {
 
 #[test]
 fn an_event_has_the_transactions_time_and_top_level_id() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("begin; select pgq.insert_event('q', 'a', 'one'); savepoint s");
     session.exec("select pgq.insert_event('q', 'b', 'two', '1', null, '3', null)");
     let rows = session.rows(
@@ -40,7 +33,7 @@ fn an_event_has_the_transactions_time_and_top_level_id() {
 
 #[test]
 fn all_fields_may_be_null_and_any_text_is_kept() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("select pgq.insert_event('q', null, null)");
     session.exec("select pgq.insert_event('q', '', E'tab\\t quote'' back\\\\ ü 🐘')");
     assert_eq!(
@@ -51,7 +44,7 @@ fn all_fields_may_be_null_and_any_text_is_kept() {
 
 #[test]
 fn the_raw_form_stores_what_it_is_given() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     let insert = "select pgq.insert_event_raw('q', $1::bigint, '2001-02-03 04:05:06+00'::timestamptz, 7, 3,
                                               't', 'd', '1', '2', '3', '4')";
     let given: i64 = session.one(insert, &[&100i64]);
@@ -81,7 +74,7 @@ fn insert_default(session: &mut Session) -> i64 {
 
 #[test]
 fn the_bulk_form_is_many_single_ones() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     let ids: Vec<i64> = session.one(
         "select pgq.insert_events('q', array['a', null, 'c'], array['1', '2', null], array['x', 'y', 'z'])",
         &[],
@@ -104,7 +97,7 @@ fn the_bulk_form_is_many_single_ones() {
 
 #[test]
 fn the_bulk_form_fills_pages_and_indexes_over_many_chunks() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec(
         "select pgq.insert_events('q', array_agg('t'::text), array_agg(repeat('x', n % 3000)))
            from generate_series(1, 12345) n",
@@ -120,7 +113,7 @@ fn the_bulk_form_fills_pages_and_indexes_over_many_chunks() {
 
 #[test]
 fn refusals_name_what_is_wrong() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     let cases = [
         ("select pgq.insert_event('nosuch', 't', 'd')", "42704", "nosuch"),
         ("select pgq.insert_event(null, 't', 'd')", "22004", "NULL"),
@@ -146,7 +139,7 @@ fn refusals_name_what_is_wrong() {
 
 #[test]
 fn a_disabled_queue_takes_events_only_in_replica_role() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("update pgq.queue set queue_disable_insert = true");
     for role in ["origin", "local"] {
         session.exec(&format!("set session_replication_role = {role}"));
@@ -165,7 +158,7 @@ fn a_disabled_queue_takes_events_only_in_replica_role() {
 
 #[test]
 fn a_disabled_queue_uses_up_an_id_with_each_refusal() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     assert_eq!(insert(&mut session, "before"), 1);
     session.exec("update pgq.queue set queue_disable_insert = true");
     let raw = "pgq.insert_event_raw('q', null, null, null, null, 't', 'd', null, null, null, null)";
@@ -179,7 +172,7 @@ fn a_disabled_queue_uses_up_an_id_with_each_refusal() {
 
 #[test]
 fn the_limit_is_that_of_one_queue_and_of_all_its_functions() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     queue::create(&mut session, "r").unwrap();
     session.exec("update pgq.queue set queue_per_tx_limit = 3");
     session.exec("begin");
@@ -200,7 +193,7 @@ fn the_limit_is_that_of_one_queue_and_of_all_its_functions() {
 
 #[test]
 fn the_limit_does_not_see_what_is_written_to_the_table_itself() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("update pgq.queue set queue_per_tx_limit = 2");
     session.exec("begin");
     let table: String = session.one("select pgq.current_event_table('q')", &[]);
@@ -217,7 +210,7 @@ fn the_limit_does_not_see_what_is_written_to_the_table_itself() {
 
 #[test]
 fn the_limit_counts_calls_of_the_transaction_and_savepoints_do_not_give_back() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("update pgq.queue set queue_per_tx_limit = 3");
     session.exec("begin");
     insert(&mut session, "1");
@@ -244,7 +237,7 @@ fn the_limit_counts_calls_of_the_transaction_and_savepoints_do_not_give_back() {
 
 #[test]
 fn settings_count_from_the_next_statement_on_in_open_transactions_too() {
-    let (database, mut session) = database("capture");
+    let (database, mut session) = with_queue("capture");
     let mut admin = database.connect();
     for isolation in ["read committed", "repeatable read"] {
         session.exec(&format!("begin isolation level {isolation}"));
@@ -270,7 +263,7 @@ fn settings_count_from_the_next_statement_on_in_open_transactions_too() {
 
 #[test]
 fn execute_is_the_right_to_insert_and_the_raw_form_needs_insert_on_the_table() {
-    let (database, mut admin) = database("capture");
+    let (database, mut admin) = with_queue("capture");
     let name = database.name();
     let (writer, poor) = (format!("{name}_writer"), format!("{name}_poor"));
     admin.exec(&format!(
@@ -325,7 +318,7 @@ fn an_altered_table_is_written_with_all_that_hangs_on_it() {
         ("alter table pgq.event_1_0 enable row level security", "select count(*) = 2 from pgq.event_1_0"),
     ];
     for (alteration, check) in cases {
-        let (database, mut session) = database("altered");
+        let (database, mut session) = with_queue("altered");
         let role = format!("{}_writer", database.name());
         session.exec(alteration);
         session.exec(&format!("create role {role} login in role pgq_writer"));
@@ -343,7 +336,7 @@ fn an_altered_table_is_written_with_all_that_hangs_on_it() {
 
 #[test]
 fn a_check_constraint_is_honoured() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("alter table pgq.event_1_0 add constraint short check (length(ev_data) < 10)");
     assert_eq!(session.error("select pgq.insert_event('q', 't', 'longer than ten')").code, "23514");
     insert(&mut session, "short");
@@ -351,7 +344,7 @@ fn a_check_constraint_is_honoured() {
 
 #[test]
 fn an_index_made_in_mid_transaction_is_kept_up() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("begin");
     insert(&mut session, "before");
     session.exec("create index made on pgq.event_1_0 (ev_type, ev_id)");
@@ -368,7 +361,7 @@ fn an_index_made_in_mid_transaction_is_kept_up() {
 
 #[test]
 fn a_rolled_back_savepoint_leaves_the_table_locked_against_truncation() {
-    let (database, mut session) = database("capture");
+    let (database, mut session) = with_queue("capture");
     session.exec("begin; savepoint s");
     insert(&mut session, "undone");
     session.exec("rollback to s");
@@ -387,7 +380,7 @@ fn a_rolled_back_savepoint_leaves_the_table_locked_against_truncation() {
 
 #[test]
 fn a_queue_made_and_undone_in_a_savepoint_is_forgotten() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec(
         "begin; savepoint s; select pgq.create_queue('brief'); select pgq.insert_event('brief', 't', 'd')",
     );
@@ -424,7 +417,7 @@ fn a_queue_may_be_dropped_or_rotated_in_the_transaction_that_writes_to_it() {
 
 #[test]
 fn sessions_survive_what_others_do_to_the_queue() {
-    let (database, mut session) = database("capture");
+    let (database, mut session) = with_queue("capture");
     let mut other = database.connect();
     insert(&mut session, "1");
     other.exec("vacuum full pgq.queue");
@@ -444,7 +437,7 @@ fn sessions_survive_what_others_do_to_the_queue() {
 
 #[test]
 fn dropped_and_created_extension_in_one_session() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     insert(&mut session, "1");
     session.exec("drop extension pgq cascade");
     assert_eq!(session.error("select pgq.insert_event('q', 't', 'd')").code, "3F000");
@@ -456,7 +449,7 @@ fn dropped_and_created_extension_in_one_session() {
 
 #[test]
 fn a_prepared_transaction_keeps_its_events_and_the_session_goes_on() {
-    let (database, mut session) = database("capture");
+    let (database, mut session) = with_queue("capture");
     session.exec("begin");
     insert(&mut session, "prepared");
     session.exec("prepare transaction 'p_capture'");
@@ -468,7 +461,7 @@ fn a_prepared_transaction_keeps_its_events_and_the_session_goes_on() {
 
 #[test]
 fn many_savepoints_each_with_an_event() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     session.exec("begin");
     for number in 0..100 {
         session.exec("savepoint s");
@@ -482,7 +475,7 @@ fn many_savepoints_each_with_an_event() {
 
 #[test]
 fn serializable_producers_do_not_fail_over_the_queue_row() {
-    let (database, mut session) = database("capture");
+    let (database, mut session) = with_queue("capture");
     let producers: Vec<_> = (0..8)
         .map(|_| {
             let mut producer = database.connect();
@@ -506,7 +499,7 @@ fn serializable_producers_do_not_fail_over_the_queue_row() {
 
 #[test]
 fn queues_with_any_name() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     let names = [
         String::new(),
         "a.b.c".to_owned(),
@@ -536,7 +529,7 @@ fn queues_with_any_name() {
 
 #[test]
 fn an_event_of_100_megabytes() {
-    let (_database, mut session) = database("capture");
+    let (_database, mut session) = with_queue("capture");
     let consumer = queue::Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     session.exec("select pgq.insert_event('q', 'big', repeat('0123456789', 10000000))");

@@ -1,18 +1,8 @@
 //! Ticks and consumers: when a tick comes, who gets which batch, and what happens when several do it at once.
 
+use crate::scene::with_consumer;
 use pgq_tests::client::{Session, wait_until_blocked};
 use pgq_tests::queue::{self, Consumer};
-use pgq_tests::shared::Database;
-
-/// A database with a queue `q`, read by `c` from here on.
-fn database(label: &str) -> (Database, Session, Consumer) {
-    let database = Database::fresh(label);
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
-    let consumer = Consumer::new("q", "c");
-    consumer.register(&mut session).unwrap();
-    (database, session, consumer)
-}
 
 fn tick(session: &mut Session, queue: &str) -> Option<i64> {
     session.one("select pgq.ticker($1)", &[&queue])
@@ -28,7 +18,7 @@ fn lull(session: &mut Session, queue: &str) {
 
 #[test]
 fn the_first_event_of_a_queue_counts() {
-    let (_database, mut session, _) = database("ticks");
+    let (_database, mut session, _) = with_consumer("ticks");
     lull(&mut session, "q");
     session.exec("update pgq.queue set queue_ticker_max_count = 1");
     assert_eq!(tick(&mut session, "q"), None);
@@ -39,7 +29,7 @@ fn the_first_event_of_a_queue_counts() {
 
 #[test]
 fn polling_an_idle_queue_writes_nothing() {
-    let (_database, mut session, consumer) = database("idle");
+    let (_database, mut session, consumer) = with_consumer("idle");
     lull(&mut session, "q");
     while let Some(batch) = consumer.next_batch(&mut session).unwrap() {
         batch.finish(&mut session).unwrap();
@@ -58,7 +48,7 @@ fn polling_an_idle_queue_writes_nothing() {
 
 #[test]
 fn a_queue_that_cannot_be_ticked_does_not_stop_the_others() {
-    let (_database, mut session, _) = database("isolation");
+    let (_database, mut session, _) = with_consumer("isolation");
     for name in ["a", "z"] {
         queue::create(&mut session, name).unwrap();
         lull(&mut session, name);
@@ -74,7 +64,7 @@ fn a_queue_that_cannot_be_ticked_does_not_stop_the_others() {
 
 #[test]
 fn who_registers_waits_for_who_unregisters() {
-    let (database, mut session, _) = database("reregister");
+    let (database, mut session, _) = with_consumer("reregister");
     queue::create(&mut session, "other").unwrap();
     // Another queue keeps the consumer's own row.
     Consumer::new("other", "c").register(&mut session).unwrap();
@@ -91,7 +81,7 @@ fn who_registers_waits_for_who_unregisters() {
 
 #[test]
 fn a_tick_that_does_not_fit_the_server_is_told_at_each_call_due_or_not() {
-    let (_database, mut session, _) = database("clock");
+    let (_database, mut session, _) = with_consumer("clock");
     lull(&mut session, "q");
     let next: i64 = session.one("select txid_snapshot_xmax(txid_current_snapshot())", &[]);
     let newest = |snapshot: String, event_seq: i64| {
@@ -123,7 +113,7 @@ fn a_tick_that_does_not_fit_the_server_is_told_at_each_call_due_or_not() {
 
 #[test]
 fn who_ticks_sees_its_own_events_in_the_next_batch() {
-    let (database, mut session, consumer) = database("own");
+    let (database, mut session, consumer) = with_consumer("own");
     // A later transaction finishes first, so that the own id is below the snapshot's xmax.
     session.exec("begin; select pgq.insert_event('q', 'kind', 'before')");
     database.connect().exec("select txid_current()");
@@ -139,7 +129,7 @@ fn who_ticks_sees_its_own_events_in_the_next_batch() {
 
 #[test]
 fn a_tick_in_repeatable_read_has_a_fresh_snapshot() {
-    let (database, mut session, consumer) = database("fresh");
+    let (database, mut session, consumer) = with_consumer("fresh");
     let mut ticker = database.connect();
     ticker.exec("begin isolation level repeatable read; select 1");
     queue::insert(&mut session, "q", "kind", "later").unwrap();
@@ -151,7 +141,7 @@ fn a_tick_in_repeatable_read_has_a_fresh_snapshot() {
 
 #[test]
 fn two_sessions_of_a_consumer_get_the_same_batch() {
-    let (database, mut session, consumer) = database("same");
+    let (database, mut session, consumer) = with_consumer("same");
     queue::tick_now(&mut session, "q").unwrap();
     session.exec("begin");
     let first = consumer.next_batch(&mut session).unwrap().expect("a batch");
@@ -166,7 +156,7 @@ fn two_sessions_of_a_consumer_get_the_same_batch() {
 
 #[test]
 fn who_loses_a_race_to_register_is_registered() {
-    let (database, mut session, _) = database("register");
+    let (database, mut session, _) = with_consumer("register");
     session.exec("begin");
     assert!(Consumer::new("q", "new").register(&mut session).unwrap());
     let second = database.connect().spawn(|other| Consumer::new("q", "new").register(other).unwrap());
@@ -177,7 +167,7 @@ fn who_loses_a_race_to_register_is_registered() {
 
 #[test]
 fn registering_elsewhere_survives_unregistering() {
-    let (database, mut session, consumer) = database("unregister");
+    let (database, mut session, consumer) = with_consumer("unregister");
     queue::create(&mut session, "other").unwrap();
     session.exec("begin");
     assert_eq!(consumer.unregister(&mut session).unwrap(), 1);
@@ -190,7 +180,7 @@ fn registering_elsewhere_survives_unregistering() {
 
 #[test]
 fn a_batch_of_a_wished_size() {
-    let (_database, mut session, _) = database("window");
+    let (_database, mut session, _) = with_consumer("window");
     for _ in 0..6 {
         for _ in 0..10 {
             queue::insert(&mut session, "q", "kind", "data").unwrap();
@@ -216,7 +206,7 @@ fn a_batch_of_a_wished_size() {
 
 #[test]
 fn a_refused_retry_does_not_stop_the_others() {
-    let (_database, mut session, consumer) = database("retry");
+    let (_database, mut session, consumer) = with_consumer("retry");
     queue::create(&mut session, "closed").unwrap();
     queue::create(&mut session, "full").unwrap();
     for name in ["closed", "full", "q"] {
@@ -240,7 +230,7 @@ fn a_refused_retry_does_not_stop_the_others() {
 
 #[test]
 fn a_sub_consumers_batch_finished_by_the_plain_function_leaves_it_idle() {
-    let (_database, mut session, consumer) = database("coop");
+    let (_database, mut session, consumer) = with_consumer("coop");
     queue::tick_now(&mut session, "q").unwrap();
     session.exec(
         "insert into pgq.consumer (co_name) values ('c.1');
@@ -259,7 +249,7 @@ fn a_sub_consumers_batch_finished_by_the_plain_function_leaves_it_idle() {
 #[test]
 fn a_sub_consumer_unregisters_alone_whether_idle_or_active() {
     for state in ["null, null, null", "1, 2, 77"] {
-        let (_database, mut session, consumer) = database("coop");
+        let (_database, mut session, consumer) = with_consumer("coop");
         queue::tick_now(&mut session, "q").unwrap();
         session.exec(&format!(
             "insert into pgq.consumer (co_name) values ('c.1');
@@ -282,7 +272,7 @@ fn a_sub_consumer_unregisters_alone_whether_idle_or_active() {
 
 #[test]
 fn no_batch_is_seven_nulls() {
-    let (_database, mut session, _) = database("none");
+    let (_database, mut session, _) = with_consumer("none");
     for call in ["next_batch_info('q', 'c')", "next_batch_custom('q', 'c', '1 s', 1, '1 s')"] {
         let columns: Vec<String> =
             session.column(&format!("select value::text from pgq.{call} b, jsonb_each(to_jsonb(b))"), &[]);

@@ -1,14 +1,13 @@
 //! What the information functions tell: every number against the rows that it is made of.
 
+use crate::scene::with_queue;
 use pgq_tests::client::Session;
-use pgq_tests::queue::{self, Consumer};
+use pgq_tests::queue::Consumer;
 use pgq_tests::shared::Database;
 
 /// A queue `q` without ticks.
 fn database() -> (Database, Session) {
-    let database = Database::fresh("info");
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
+    let (database, mut session) = with_queue("info");
     session.exec("delete from pgq.tick");
     (database, session)
 }

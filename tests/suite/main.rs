@@ -19,6 +19,7 @@ mod programs;
 mod queue;
 mod retry;
 mod rights;
+mod scene;
 mod surface;
 mod ticker;
 mod ticks;

@@ -1,19 +1,9 @@
 //! Maintenance: under which conditions a table is rotated, what a rotation takes away, and what is to be done when.
 
+use crate::scene::rotating;
 use pgq_tests::client::Session;
-use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Consumer};
 use pgq_tests::shared::Database;
-
-/// A cluster of its own, for stories of rotation: they depend on all open transactions of a cluster.
-fn cluster() -> (Cluster, Session) {
-    let cluster = Cluster::builder().conf("autovacuum", "off").start();
-    let mut session = cluster.connect("postgres");
-    session.exec("create extension pgq");
-    queue::create(&mut session, "q").unwrap();
-    session.exec("select pgq.set_queue_config('q', 'rotation_period', '0')");
-    (cluster, session)
-}
 
 fn current_table(session: &mut Session) -> i32 {
     session.one("select queue_cur_table from pgq.queue where queue_name = 'q'", &[])
@@ -25,7 +15,7 @@ fn operations(session: &mut Session) -> Vec<String> {
 
 #[test]
 fn a_rotation_back_to_a_table_takes_its_events_and_the_ticks_before() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     let in_table_0 =
@@ -53,7 +43,7 @@ fn a_rotation_back_to_a_table_takes_its_events_and_the_ticks_before() {
 
 #[test]
 fn no_rotation_before_its_period_is_over() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     queue::tick_now(&mut session, "q").unwrap();
     session.exec("select pgq.set_queue_config('q', 'rotation_period', '2 hours')");
     session.exec("select pgq.maint_rotate_tables_step1('q')");
@@ -68,7 +58,7 @@ fn no_rotation_before_its_period_is_over() {
 
 #[test]
 fn a_transaction_counter_behind_the_last_rotation_is_an_error() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     queue::tick_now(&mut session, "q").unwrap();
     session.exec("update pgq.queue set queue_switch_step1 = 1000000000000");
     session.exec("begin");
@@ -86,7 +76,7 @@ fn a_transaction_counter_behind_the_last_rotation_is_an_error() {
 
 #[test]
 fn a_consumer_at_a_tick_that_does_not_exist_is_an_error_of_rotation() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     Consumer::new("q", "c").register(&mut session).unwrap();
     queue::tick_now(&mut session, "q").unwrap();
     session.exec("update pgq.subscription set sub_last_tick = 999");
@@ -98,7 +88,7 @@ fn a_consumer_at_a_tick_that_does_not_exist_is_an_error_of_rotation() {
 
 #[test]
 fn an_idle_sub_consumer_does_not_hold_up_rotation() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     session.exec("insert into pgq.consumer (co_name) values ('c.sub')");
@@ -110,7 +100,7 @@ fn an_idle_sub_consumer_does_not_hold_up_rotation() {
 
 #[test]
 fn step_1_notes_its_time_and_transaction_and_step_2_does_nothing_in_the_same() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     queue::tick_now(&mut session, "q").unwrap();
     session.exec("begin");
     session.exec("select pgq.maint_rotate_tables_step1('q')");

@@ -1,17 +1,8 @@
 //! Positions: registering, moving, opening and finishing, ticks from outside, retries; and what each refuses.
 
+use crate::scene::with_consumer;
 use pgq_tests::client::Session;
 use pgq_tests::queue::{self, Consumer};
-use pgq_tests::shared::Database;
-
-fn database() -> (Database, Session, Consumer) {
-    let database = Database::fresh("positions");
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
-    let consumer = Consumer::new("q", "c");
-    consumer.register(&mut session).unwrap();
-    (database, session, consumer)
-}
 
 fn code(session: &mut Session, call: &str) -> String {
     session.error(&format!("select {call}")).code
@@ -19,7 +10,7 @@ fn code(session: &mut Session, call: &str) -> String {
 
 #[test]
 fn registering_and_moving() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     assert!(!consumer.register(&mut session).unwrap(), "already there");
     for _ in 0..3 {
         queue::tick_now(&mut session, "q").unwrap();
@@ -46,7 +37,7 @@ fn registering_and_moving() {
 
 #[test]
 fn a_batch_is_the_same_until_it_is_finished_and_is_finished_once() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     assert_eq!(consumer.next_batch(&mut session).unwrap(), None);
     queue::tick_now(&mut session, "q").unwrap();
     let batch = consumer.next_batch(&mut session).unwrap().unwrap();
@@ -72,7 +63,7 @@ fn a_batch_is_the_same_until_it_is_finished_and_is_finished_once() {
 
 #[test]
 fn refusals_of_next_batch_name_queue_and_consumer() {
-    let (_database, mut session, _) = database();
+    let (_database, mut session, _) = with_consumer("positions");
     for (call, words) in [
         ("pgq.next_batch('q', 'nobody')", ["q", "nobody"]),
         ("pgq.next_batch('nosuch', 'c')", ["nosuch", "c"]),
@@ -90,7 +81,7 @@ fn refusals_of_next_batch_name_queue_and_consumer() {
 
 #[test]
 fn ticks_from_outside() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     assert_eq!(code(&mut session, "pgq.ticker('q', 10, now(), 100)"), "P0001");
     session.exec("select pgq.set_queue_config('q', 'external_ticker', 'true')");
     assert_eq!(code(&mut session, "pgq.ticker('q')"), "P0001");
@@ -117,7 +108,7 @@ fn ticks_from_outside() {
 
 #[test]
 fn a_retried_event_comes_back_to_its_consumer_alone() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     let other = Consumer::new("q", "other");
     other.register(&mut session).unwrap();
     let id = queue::insert(&mut session, "q", "kind", "again").unwrap();
@@ -161,7 +152,7 @@ fn seen_just_now(session: &mut Session) -> bool {
 
 #[test]
 fn a_consumer_is_active_when_it_moves_opens_or_finishes() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     queue::tick_now(&mut session, "q").unwrap();
     long_ago(&mut session);
     consumer.register(&mut session).unwrap();
@@ -186,7 +177,7 @@ fn a_consumer_is_active_when_it_moves_opens_or_finishes() {
 
 #[test]
 fn a_moved_consumer_gets_a_batch_of_a_new_id() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     queue::tick_now(&mut session, "q").unwrap();
     let before = consumer.next_batch(&mut session).unwrap().unwrap();
     session.exec("select pgq.register_consumer_at('q', 'c', 1)");
@@ -197,7 +188,7 @@ fn a_moved_consumer_gets_a_batch_of_a_new_id() {
 
 #[test]
 fn an_open_batch_comes_whatever_else_is_wished() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     queue::tick_now(&mut session, "q").unwrap();
     let batch = consumer.next_batch(&mut session).unwrap().unwrap();
     let row = &session.rows(
@@ -210,7 +201,7 @@ fn an_open_batch_comes_whatever_else_is_wished() {
 
 #[test]
 fn batches_of_all_queues_are_numbered_together() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     queue::create(&mut session, "r").unwrap();
     let other = Consumer::new("r", "c");
     other.register(&mut session).unwrap();
@@ -223,7 +214,7 @@ fn batches_of_all_queues_are_numbered_together() {
 
 #[test]
 fn who_unregisters_takes_its_retries_and_its_name_along_and_nobody_elses() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("positions");
     queue::create(&mut session, "r").unwrap();
     let elsewhere = Consumer::new("r", "c");
     for another in [&elsewhere, &Consumer::new("q", "other")] {
@@ -250,7 +241,7 @@ fn who_unregisters_takes_its_retries_and_its_name_along_and_nobody_elses() {
 
 #[test]
 fn unregistering_who_is_not_there_is_0() {
-    let (_database, mut session, _) = database();
+    let (_database, mut session, _) = with_consumer("positions");
     for arguments in ["'q', 'nobody'", "'nosuch', 'c'", "null, 'c'", "'q', null", "null, null"] {
         let count: i32 = session.one(&format!("select pgq.unregister_consumer({arguments})"), &[]);
         assert_eq!(count, 0, "{arguments}");

@@ -1,30 +1,13 @@
 //! Queues: their life, their settings, rotation, maintenance and information.
 
+use crate::scene::{rotating, with_queue};
 use pgq_tests::client::{Session, wait_until_blocked};
 use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Consumer};
-use pgq_tests::shared::Database;
-
-fn database(label: &str) -> (Database, Session) {
-    let database = Database::fresh(label);
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
-    (database, session)
-}
-
-/// A cluster of its own, for stories of rotation: they depend on all open transactions of a cluster.
-fn cluster() -> (Cluster, Session) {
-    let cluster = Cluster::builder().conf("autovacuum", "off").start();
-    let mut session = cluster.connect("postgres");
-    session.exec("create extension pgq");
-    queue::create(&mut session, "q").unwrap();
-    session.exec("select pgq.set_queue_config('q', 'rotation_period', '0')");
-    (cluster, session)
-}
 
 #[test]
 fn a_new_queue_has_its_first_tick() {
-    let (_database, mut session) = database("queue");
+    let (_database, mut session) = with_queue("queue");
     let tick = session.rows("select tick_id, tick_event_seq from pgq.tick", &[]);
     assert_eq!(tick.len(), 1);
     assert_eq!((tick[0].get::<_, i64>(0), tick[0].get::<_, i64>(1)), (1, 0));
@@ -33,7 +16,7 @@ fn a_new_queue_has_its_first_tick() {
 
 #[test]
 fn two_creators_of_one_queue() {
-    let (database, mut first) = database("queue");
+    let (database, mut first) = with_queue("queue");
     first.exec("begin; select pgq.create_queue('both')");
     let second =
         database.connect().spawn(|session| session.one::<i32>("select pgq.create_queue('both')", &[]));
@@ -44,7 +27,7 @@ fn two_creators_of_one_queue() {
 
 #[test]
 fn dropping() {
-    let (_database, mut session) = database("queue");
+    let (_database, mut session) = with_queue("queue");
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     for sql in [
@@ -71,7 +54,7 @@ fn dropping() {
 
 #[test]
 fn settings() {
-    let (_database, mut session) = database("queue");
+    let (_database, mut session) = with_queue("queue");
     let cases = [
         ("ticker_max_count", "7"),
         ("ticker_max_lag", "00:00:05"),
@@ -114,7 +97,7 @@ fn settings() {
 
 #[test]
 fn a_rotation_takes_two_transactions_and_waits_for_all_who_need_the_table() {
-    let (cluster, mut session) = cluster();
+    let (cluster, mut session) = rotating();
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     let current =
@@ -159,7 +142,7 @@ fn a_rotation_takes_two_transactions_and_waits_for_all_who_need_the_table() {
 
 #[test]
 fn maintenance_lists_what_is_due() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     session.exec("update pgq.queue set queue_extra_maint = '{a.b, \"C.d\"}'");
     session.exec(
         "select pgq.create_queue('r'); update pgq.queue set queue_extra_maint = '{}' where queue_name = 'r'",
@@ -183,7 +166,7 @@ fn maintenance_lists_what_is_due() {
 
 #[test]
 fn information_for_anybody() {
-    let (database, mut session) = database("queue");
+    let (database, mut session) = with_queue("queue");
     let role = format!("{}_anybody", database.name());
     session.exec(&format!("create role {role} login"));
     Consumer::new("q", "c").register(&mut session).unwrap();
@@ -215,7 +198,7 @@ fn information_for_anybody() {
 
 #[test]
 fn names_and_sequences() {
-    let (_database, mut session) = database("queue");
+    let (_database, mut session) = with_queue("queue");
     for (name, quoted) in [
         ("a.b.c", "a.\"b.c\""),
         ("Ab", "public.\"Ab\""),
@@ -236,7 +219,7 @@ fn names_and_sequences() {
 
 #[test]
 fn names_are_split_at_the_first_dot() {
-    let (_database, mut session) = database("queue");
+    let (_database, mut session) = with_queue("queue");
     session.exec("create schema \"W s\"; create sequence \"W s\".\"a.b\"");
     assert_eq!(session.one::<i64>("select pgq.seq_setval('W s.a.b', 9)", &[]), 9);
     assert_eq!(session.one::<i64>("select last_value from \"W s\".\"a.b\"", &[]), 9);
@@ -253,7 +236,7 @@ fn names_are_split_at_the_first_dot() {
 
 #[test]
 fn raised_sequences_hand_out_nothing_twice() {
-    let (database, mut session) = database("queue");
+    let (database, mut session) = with_queue("queue");
     session.exec("create sequence s; create sequence late start 1000");
     // Never called: the start value counts as not handed out.
     assert_eq!(session.one::<i64>("select pgq.seq_setval('s', 1)", &[]), 1);
@@ -288,7 +271,7 @@ fn raised_sequences_hand_out_nothing_twice() {
 
 #[test]
 fn a_queue_names_no_relations_but_its_own() {
-    let (_database, mut session) = database("queue");
+    let (_database, mut session) = with_queue("queue");
     session.exec("create role renaming in role pgq_admin; set role renaming");
     for column in ["queue_data_pfx", "queue_event_seq", "queue_tick_seq"] {
         let error = session.error(&format!("update pgq.queue set {column} = 'pg_catalog.pg_authid'"));
@@ -299,7 +282,7 @@ fn a_queue_names_no_relations_but_its_own() {
 
 #[test]
 fn a_queue_has_as_many_tables_as_the_default_says() {
-    let (_cluster, mut session) = cluster();
+    let (_cluster, mut session) = rotating();
     session.exec("alter table pgq.queue alter queue_ntables set default 5");
     session.exec("select pgq.create_queue('five'), pgq.set_queue_config('five', 'rotation_period', '0')");
     let tables: Vec<String> = session.column(
@@ -317,7 +300,7 @@ fn a_queue_has_as_many_tables_as_the_default_says() {
 
 #[test]
 fn the_privileges_of_the_template_are_those_of_every_queue() {
-    let (database, mut session) = database("queue");
+    let (database, mut session) = with_queue("queue");
     let role = format!("{}_visitor", database.name());
     session
         .exec(&format!("create role {role}; grant select on pgq.event_template to {role} with grant option"));
@@ -344,7 +327,7 @@ fn the_privileges_of_the_template_are_those_of_every_queue() {
 
 #[test]
 fn privileges_are_repeated_and_none_is_taken_away() {
-    let (database, mut session) = database("queue");
+    let (database, mut session) = with_queue("queue");
     let (role, other) = (format!("{}_role", database.name()), format!("{}_other", database.name()));
     session.exec(&format!("create role {role}; create role \"{other}\""));
     session.exec(
@@ -374,7 +357,7 @@ fn privileges_are_repeated_and_none_is_taken_away() {
 
 #[test]
 fn a_dump_restored_into_another_cluster_goes_on() {
-    let (source, mut session) = cluster();
+    let (source, mut session) = rotating();
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     for number in 0..300 {
@@ -412,7 +395,7 @@ fn copy(source: &Cluster, target: &Cluster, database: &str) {
 
 #[test]
 fn a_dump_carries_open_batches_retries_and_privileges() {
-    let (cluster, mut session) = cluster();
+    let (cluster, mut session) = rotating();
     session.exec("create role visitor; grant select on pgq.event_1 to visitor with grant option");
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
@@ -456,7 +439,7 @@ fn a_dump_carries_open_batches_retries_and_privileges() {
 
 #[test]
 fn an_event_after_create_queue_in_the_same_transaction_is_delivered() {
-    let (database, mut session) = database("queue");
+    let (database, mut session) = with_queue("queue");
     session.exec("begin; select txid_current()");
     // A later transaction ends first, so that the creator's own id lies below what its snapshot shows as finished.
     database.connect().exec("select txid_current()");
@@ -469,7 +452,7 @@ fn an_event_after_create_queue_in_the_same_transaction_is_delivered() {
 
 #[test]
 fn dropping_behind_an_open_writer_does_not_stop_ticks() {
-    let (database, mut session) = database("queue");
+    let (database, mut session) = with_queue("queue");
     let mut writer = database.connect();
     writer.exec("begin; select pgq.insert_event('q', 't', 'd')");
     let dropper = database.connect().spawn(|session| session.exec("select pgq.drop_queue('q')"));
@@ -489,7 +472,7 @@ fn dropping_behind_an_open_writer_does_not_stop_ticks() {
 
 #[test]
 fn a_deadlock_with_a_drop_is_found() {
-    let (database, mut session) = database("queue");
+    let (database, mut session) = with_queue("queue");
     session.exec("create table t ()");
     let mut writer = database.connect();
     writer.exec("begin; select pgq.insert_event('q', 't', 'd')");
@@ -519,7 +502,7 @@ fn who_waits_for_a_drop_is_told_that_the_queue_is_gone() {
         ("select pgq.ticker()", Ok(1)),
         ("select * from pgq.get_queue_info()", Ok(1)),
     ] {
-        let (database, mut session) = database("queue");
+        let (database, mut session) = with_queue("queue");
         session.exec("begin; select pgq.drop_queue('q')");
         let caller = database.connect().spawn(move |session| {
             let rows = session.query(call, &[]).map_err(|error| error.code().unwrap().code().to_owned());
@@ -535,7 +518,7 @@ fn who_waits_for_a_drop_is_told_that_the_queue_is_gone() {
 
 #[test]
 fn an_admin_mends_what_a_dump_left_out() {
-    let (_database, mut session) = database("queue");
+    let (_database, mut session) = with_queue("queue");
     session.exec("select setval('pgq.queue_queue_id_seq', 1, false); create role mending in role pgq_admin");
     session.exec("set role mending");
     assert_eq!(session.error("select pgq.create_queue('next')").code, "23505");
@@ -548,7 +531,7 @@ fn an_admin_mends_what_a_dump_left_out() {
 
 #[test]
 fn a_tick_that_outlives_a_rotation_is_waited_for() {
-    let (cluster, mut session) = cluster();
+    let (cluster, mut session) = rotating();
     queue::create(&mut session, "other").unwrap();
     session.exec("select pgq.set_queue_config('other', 'rotation_period', '0')");
     for name in ["q", "other"] {

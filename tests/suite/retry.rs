@@ -1,18 +1,8 @@
 //! Events put off: what waits, what is refused, and how it comes back.
 
+use crate::scene::with_consumer;
 use pgq_tests::client::{Session, wait_until_blocked};
 use pgq_tests::queue::{self, Batch, Consumer};
-use pgq_tests::shared::Database;
-
-/// A database with a queue `q`, read by `c` from here on.
-fn database() -> (Database, Session, Consumer) {
-    let database = Database::fresh("retry");
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
-    let consumer = Consumer::new("q", "c");
-    consumer.register(&mut session).unwrap();
-    (database, session, consumer)
-}
 
 /// The next batch after a tick.
 fn tick_and_open(session: &mut Session, consumer: &Consumer) -> Batch {
@@ -30,7 +20,7 @@ fn maint(session: &mut Session) -> i32 {
 
 #[test]
 fn a_copy_of_the_event_waits_with_all_it_has() {
-    let (_database, mut session, _) = database();
+    let (_database, mut session, _) = with_consumer("retry");
     // Another queue, so that queue and owner are not both 1.
     queue::create(&mut session, "other").unwrap();
     let consumer = Consumer::new("other", "c");
@@ -58,7 +48,7 @@ fn a_copy_of_the_event_waits_with_all_it_has() {
 
 #[test]
 fn seconds_count_from_now_in_both_directions() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("retry");
     let id = queue::insert(&mut session, "q", "kind", "data").unwrap();
     let batch = tick_and_open(&mut session, &consumer);
     for seconds in [90, -90, 0] {
@@ -81,7 +71,7 @@ fn seconds_count_from_now_in_both_directions() {
 
 #[test]
 fn each_retry_counts() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("retry");
     let id = queue::insert(&mut session, "q", "kind", "data").unwrap();
     let mut counts = Vec::new();
     for _ in 0..3 {
@@ -96,7 +86,7 @@ fn each_retry_counts() {
 
 #[test]
 fn only_events_of_an_open_batch_can_be_put_off() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("retry");
     let early = queue::insert(&mut session, "q", "kind", "early").unwrap();
     let batch = tick_and_open(&mut session, &consumer);
     let late = queue::insert(&mut session, "q", "kind", "late").unwrap();
@@ -112,7 +102,7 @@ fn only_events_of_an_open_batch_can_be_put_off() {
 
 #[test]
 fn a_whole_batch_is_put_off_but_for_what_waits_already() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("retry");
     for number in 1..=5 {
         queue::insert(&mut session, "q", "kind", &number.to_string()).unwrap();
     }
@@ -134,7 +124,7 @@ fn a_whole_batch_is_put_off_but_for_what_waits_already() {
 
 #[test]
 fn the_raw_form_stores_what_it_is_given() {
-    let (_database, mut session, _) = database();
+    let (_database, mut session, _) = with_consumer("retry");
     session.exec(
         "select pgq.event_retry_raw('q', 'c', '2002-03-04 05:06:07+00', 4711, '2001-02-03 04:05:06+00', 7, 't', 'd',
                                     '1', null, '3', '4')",
@@ -173,7 +163,7 @@ fn put_off(session: &mut Session, count: i32) {
 
 #[test]
 fn the_ten_that_wait_longest_go_first() {
-    let (_database, mut session, _) = database();
+    let (_database, mut session, _) = with_consumer("retry");
     put_off(&mut session, 12);
     assert_eq!(maint(&mut session), 10);
     let waiting = "select ev_id from pgq.retry_queue order by ev_id";
@@ -185,7 +175,7 @@ fn the_ten_that_wait_longest_go_first() {
 
 #[test]
 fn what_comes_back_is_the_event_as_it_was_in_a_new_transaction() {
-    let (_database, mut session, consumer) = database();
+    let (_database, mut session, consumer) = with_consumer("retry");
     put_off(&mut session, 3);
     let columns = "concat_ws(',', ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data, ev_extra1,
                              coalesce(ev_extra2, '-'), ev_extra3, coalesce(ev_extra4, '-'))";
@@ -205,7 +195,7 @@ fn what_comes_back_is_the_event_as_it_was_in_a_new_transaction() {
 
 #[test]
 fn two_movers_go_one_after_the_other_and_hold_up_no_writer() {
-    let (database, mut first, _) = database();
+    let (database, mut first, _) = with_consumer("retry");
     put_off(&mut first, 12);
     first.exec("begin");
     assert_eq!(maint(&mut first), 10);

@@ -1,15 +1,9 @@
 //! Ticks: when one comes and what it says, ticks from outside, and the tick at which a batch of a wished size ends.
 
+use crate::scene::with_queue;
 use pgq_tests::client::Session;
 use pgq_tests::queue;
 use pgq_tests::shared::Database;
-
-fn database() -> (Database, Session) {
-    let database = Database::fresh("ticks");
-    let mut session = database.connect();
-    queue::create(&mut session, "q").unwrap();
-    (database, session)
-}
 
 /// Whether a tick is due with so many new events, the newest tick being so old and the one before it so much older.
 /// Nothing stays of it: the event sequence is at 0, so it is the tick that is put back behind it.
@@ -27,7 +21,7 @@ fn is_due(session: &mut Session, new_events: i32, age: &str, step: &str) -> bool
 
 #[test]
 fn new_events_wait_for_their_number_or_the_lag() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     assert!(!is_due(&mut session, 1, "2 s", "1 s"), "not three seconds yet");
     assert!(is_due(&mut session, 1, "4 s", "1 s"));
     assert!(!is_due(&mut session, 499, "0", "1 s"));
@@ -36,7 +30,7 @@ fn new_events_wait_for_their_number_or_the_lag() {
 
 #[test]
 fn an_idle_queue_waits_for_half_the_lag_and_twice_the_step_or_the_idle_period() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     session.exec("update pgq.queue set queue_ticker_max_lag = '1 min', queue_ticker_idle_period = '1 h'");
     assert!(!is_due(&mut session, 0, "28 s", "0"), "not half the lag yet");
     assert!(is_due(&mut session, 0, "32 s", "0"));
@@ -50,7 +44,7 @@ fn an_idle_queue_waits_for_half_the_lag_and_twice_the_step_or_the_idle_period() 
 
 #[test]
 fn the_lag_is_for_events_and_the_idle_period_for_their_absence() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     session.exec("update pgq.queue set queue_ticker_max_lag = '1 h', queue_ticker_idle_period = '1 s'");
     assert!(!is_due(&mut session, 1, "50 min", "1 d"));
     assert!(is_due(&mut session, 0, "50 min", "1 d"));
@@ -61,7 +55,7 @@ fn the_lag_is_for_events_and_the_idle_period_for_their_absence() {
 
 #[test]
 fn a_tick_has_the_start_of_its_transaction_and_the_last_event_id() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     for _ in 0..3 {
         queue::insert(&mut session, "q", "kind", "data").unwrap();
     }
@@ -79,7 +73,7 @@ fn a_tick_has_the_start_of_its_transaction_and_the_last_event_id() {
 
 #[test]
 fn all_queues_are_ticked_by_name_but_the_external_and_the_paused() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     for name in ["z", "b", "a", "external", "paused"] {
         queue::create(&mut session, name).unwrap();
     }
@@ -98,7 +92,7 @@ fn all_queues_are_ticked_by_name_but_the_external_and_the_paused() {
 
 #[test]
 fn a_tick_from_outside_lowers_no_sequence() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     session.exec("select pgq.set_queue_config('q', 'external_ticker', 'true')");
     let sequences = "select concat_ws(' ', pgq.seq_getval(queue_event_seq), pgq.seq_getval(queue_tick_seq))
                        from pgq.queue";
@@ -115,7 +109,7 @@ fn a_tick_from_outside_lowers_no_sequence() {
 
 #[test]
 fn a_tick_from_outside_that_says_too_little_is_refused() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     session.exec("select pgq.set_queue_config('q', 'external_ticker', 'true')");
     for (call, code) in [
         ("pgq.ticker('nosuch', 1, now(), 1)", "P0001"),
@@ -133,7 +127,7 @@ fn event_sequence(session: &mut Session) -> i64 {
 
 #[test]
 fn forcing_a_tick_takes_none_but_pushes_the_event_sequence() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     assert_eq!(session.one::<Option<i64>>("select pgq.force_tick('q')", &[]), Some(1));
     let first = event_sequence(&mut session);
     assert!(first > 2 * 500 + 1000, "{first}");
@@ -147,7 +141,7 @@ fn forcing_a_tick_takes_none_but_pushes_the_event_sequence() {
 
 #[test]
 fn forcing_a_tick_where_none_may_come_only_tells_the_newest() {
-    let (_database, mut session) = database();
+    let (_database, mut session) = with_queue("ticks");
     queue::insert(&mut session, "q", "kind", "data").unwrap();
     for setting in ["external_ticker", "ticker_paused"] {
         session.exec(&format!("begin; select pgq.set_queue_config('q', '{setting}', 'true')"));
@@ -161,7 +155,7 @@ fn forcing_a_tick_where_none_may_come_only_tells_the_newest() {
 
 /// A queue with ten ticks, ten events and one second apart: tick 3 says 30 and 00:00:03.
 fn ten_ticks() -> (Database, Session) {
-    let (database, mut session) = database();
+    let (database, mut session) = with_queue("ticks");
     session.exec("select pgq.register_consumer('q', 'c'); delete from pgq.tick");
     session.exec(
         "insert into pgq.tick (tick_queue, tick_id, tick_time, tick_event_seq)
