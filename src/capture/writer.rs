@@ -167,16 +167,16 @@ impl Memory {
     fn read_settings(&mut self, position: usize, command: u32) -> Result<()> {
         let writer = &mut self.writers[position];
         let queues = self.queues.expect("found at the transaction's first look");
-        let settings = writer.place.and_then(|place| queues.settings(place)).map_or_else(
-            || {
-                let row = queues.read(Text(&writer.name), None);
-                let row = row.ok_or_else(|| unknown_queue(Text(&writer.name)))?;
+        let name = Text(&writer.name);
+        writer.settings = match writer.place.and_then(|place| queues.settings(name, place)) {
+            Some(settings) => settings,
+            None => {
+                let row = queues.read(name, None).ok_or_else(|| unknown_queue(name))?;
                 writer.place = Some(row.place);
-                Ok(row.settings)
-            },
-            Ok,
-        );
-        (writer.settings, writer.command) = (settings?, command);
+                row.settings
+            }
+        };
+        writer.command = command;
         Ok(())
     }
 

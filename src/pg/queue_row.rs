@@ -95,17 +95,19 @@ impl QueueTable {
     }
 
     /// Reads the settings at the place where [`read`](Self::read) has found the row in this transaction; `None` if
-    /// there is a newer version.
+    /// the row is no longer there: a newer version lies elsewhere, and another queue's may have taken the place.
     ///
     /// 0.1 us: the table is locked already, so it cannot have become shorter, and whether a version is the newest
     /// can be told without a snapshot of all transactions. With both as in `read` it took 1.0 us.
-    pub fn settings(&self, place: Place) -> Option<Settings> {
+    pub fn settings(&self, name: Text, place: Place) -> Option<Settings> {
         // SAFETY: as in `read`; the server's constant snapshot is only read.
         unsafe {
             let table = pg_sys::table_open(self.table, NO_LOCK);
             let newest = &raw mut pg_sys::SnapshotSelfData;
-            let settings =
-                fetch(table, newest, place, |tuple| Some(Columns::of(tuple, (*table).rd_att).settings()));
+            let settings = fetch(table, newest, place, |tuple| {
+                let columns = Columns::of(tuple, (*table).rd_att);
+                (columns.text(column::QUEUE_NAME) == name).then(|| columns.settings())
+            });
             pg_sys::table_close(table, NO_LOCK);
             settings
         }
@@ -190,6 +192,13 @@ impl Columns {
         self.values[number - 1]
     }
 
+    /// # Safety
+    /// The column is a text, not NULL; the tuple is still there.
+    unsafe fn text(&self, number: usize) -> Text<'_> {
+        // SAFETY: text columns are varlenas.
+        unsafe { Text::from_datum(self.value(number)) }
+    }
+
     fn settings(&self) -> Settings {
         let is_limited = !self.nulls[column::PER_TX_LIMIT - 1];
         let limit = is_limited.then(|| self.value(column::PER_TX_LIMIT).value() as i32);
@@ -202,19 +211,18 @@ impl Columns {
 
 /// Decodes a row of pgq.queue; `None` when it is another queue's.
 unsafe fn decode(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, name: Text) -> Option<QueueRow> {
-    // SAFETY: the descriptor is the table's; text columns are varlenas, and copied before the buffer is released.
+    // SAFETY: the descriptor is the table's; texts are copied before the buffer is released.
     unsafe {
         let columns = Columns::of(tuple, descriptor);
-        let text = |number: usize| Text::from_datum(columns.value(number));
-        if text(column::QUEUE_NAME) != name {
+        if columns.text(column::QUEUE_NAME) != name {
             return None;
         }
         Some(QueueRow {
             place: Place((*tuple).t_self),
             current_table: columns.value(column::CUR_TABLE).value() as i32,
             settings: columns.settings(),
-            table_prefix: text(column::DATA_PFX).0.to_vec(),
-            event_sequence: text(column::EVENT_SEQ).0.to_vec(),
+            table_prefix: columns.text(column::DATA_PFX).0.to_vec(),
+            event_sequence: columns.text(column::EVENT_SEQ).0.to_vec(),
         })
     }
 }

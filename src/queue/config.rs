@@ -89,11 +89,11 @@ impl Setting {
         }
     }
 
-    /// The server says what is wrong with a value, but not where it was to go.
+    /// The server says what is wrong, with a value or with the update, but not of which parameter.
     fn name_it(&self, error: Error) -> Error {
         match error.detail {
             Some(_) => error,
-            None => error.detail(format!("It was given for parameter \"{}\".", self.name)),
+            None => error.detail(format!("The parameter is \"{}\".", self.name)),
         }
     }
 

@@ -1,8 +1,7 @@
 //! Reading a batch: which events are in it, in which order, and by which way.
 
-use crate::scene::with_consumer;
+use crate::scene::{rotating, with_consumer};
 use pgq_tests::client::Session;
-use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Batch, Consumer, Event, Reading};
 
 const READINGS: [Reading; 4] = [Reading::Events, Reading::Sql, Reading::Cursor(0), Reading::Cursor(3)];
@@ -317,10 +316,7 @@ fn altered_tables_are_read_through_the_planner() {
 #[test]
 fn the_tables_of_a_batch() {
     // Which tables depends on the open transactions of the whole cluster: a neighbour's would change the story.
-    let cluster = Cluster::builder().conf("autovacuum", "off").start();
-    let mut session = cluster.connect("postgres");
-    session.exec("create extension pgq");
-    queue::create(&mut session, "q").unwrap();
+    let (_cluster, mut session) = rotating();
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     let tables = |session: &mut Session, batch: &Batch| {
@@ -341,7 +337,6 @@ fn the_tables_of_a_batch() {
     insert(&mut session, "old table");
     second.finish(&mut session).unwrap();
     let before_switch = tick_and_open(&mut session, &consumer);
-    session.exec("update pgq.queue set queue_rotation_period = '0'");
     session.exec("select pgq.maint_rotate_tables_step1('q')");
     insert(&mut session, "new table, half done");
     assert_eq!(tables(&mut session, &before_switch), ["pgq.event_1_0"], "its end is before the switch");
@@ -355,10 +350,7 @@ fn the_tables_of_a_batch() {
 #[test]
 fn a_batch_over_both_tables_is_in_order() {
     // Which tables depends on the open transactions of the whole cluster.
-    let cluster = Cluster::builder().conf("autovacuum", "off").start();
-    let mut session = cluster.connect("postgres");
-    session.exec("create extension pgq");
-    queue::create(&mut session, "q").unwrap();
+    let (_cluster, mut session) = rotating();
     let consumer = Consumer::new("q", "c");
     consumer.register(&mut session).unwrap();
     tick_and_open(&mut session, &consumer).finish(&mut session).unwrap();
@@ -369,7 +361,6 @@ fn a_batch_over_both_tables_is_in_order() {
     };
     insert(&mut session, 10, "old 10");
     insert(&mut session, 30, "old 30");
-    session.exec("update pgq.queue set queue_rotation_period = '0'");
     assert!(queue::rotate(&mut session, "q").unwrap());
     insert(&mut session, 20, "new 20");
     insert(&mut session, 5, "new 5");
