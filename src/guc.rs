@@ -8,6 +8,7 @@ use std::time::Duration;
 
 static TICKER: GucSetting<bool> = GucSetting::<bool>::new(true);
 static TICKER_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static TICK_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1);
 static RETRY_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(120);
 static CHECK_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(60);
@@ -32,6 +33,14 @@ pub fn define() {
         c"Time from one look at the queues to the next.",
         c"Whether a queue is ticked then, its own settings decide.",
         &TICKER_PERIOD,
+        HOUR_MS,
+        GucFlags::UNIT_MS,
+    );
+    period(
+        c"pgq.tick_interval",
+        c"Least time from one tick to the next where a consumer waits for events.",
+        c"A commit then brings a tick at once, but no sooner than this after the one before.",
+        &TICK_INTERVAL,
         HOUR_MS,
         GucFlags::UNIT_MS,
     );
@@ -81,6 +90,7 @@ pub fn settings() -> Settings {
     Settings {
         ticker: TICKER.get(),
         ticker_period: Duration::from_millis(TICKER_PERIOD.get() as u64),
+        tick_interval: Duration::from_millis(TICK_INTERVAL.get() as u64),
         retry_period: seconds(&RETRY_PERIOD),
         maint_period: seconds(&MAINT_PERIOD),
         check_period: seconds(&CHECK_PERIOD),

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::pg::children::{self, Child};
 use crate::pg::databases;
+use crate::pg::demand;
 use crate::pg::failpoint;
 use crate::pg::newcomer;
 use crate::pg::process;
@@ -44,6 +45,7 @@ pub fn launcher() -> ! {
 pub fn ticker(database: Oid, seat: Seat) {
     seat.sit_down();
     process::begin(Some(database));
+    demand::wake_me();
     // Whoever wants the database may have said so while this process could not be found in it yet.
     if seat.stage() != Stage::SentAway {
         pgq_bgworker::serve(&mut Served { seat });
@@ -89,6 +91,7 @@ impl Cluster for Server {
 
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
         let rows = work("list databases", || Ok(databases::list()))?;
+        demand::forget(|oid| rows.iter().any(|row| row.oid.to_u32() == oid));
         let served = rows.into_iter().filter(|row| row.can_be_served);
         Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
     }
@@ -127,6 +130,23 @@ impl Database for Served {
     fn tick(&mut self, queue: &Name) -> Result<(), Failure> {
         let queue = Text(&queue.0);
         work(&format!("tick queue \"{queue}\""), || tick::tick_queue(queue))?;
+        failpoint::hit(failpoint::TICK_COMMITTED);
+        Ok(())
+    }
+
+    fn is_wanted(&mut self) -> bool {
+        demand::is_wanted()
+    }
+
+    fn wanted_queues(&mut self) -> Result<Vec<Name>, Failure> {
+        let marks = demand::take();
+        let look = || Ok(tick::queues_with_news(marks).into_iter().map(Name).collect());
+        work("look for queues with news", look)
+    }
+
+    fn tick_wanted(&mut self, queue: &Name) -> Result<(), Failure> {
+        let queue = Text(&queue.0);
+        work(&format!("tick queue \"{queue}\""), || tick::tick_queue_with_news(queue))?;
         failpoint::hit(failpoint::TICK_COMMITTED);
         Ok(())
     }

@@ -22,6 +22,7 @@ pub fn name(text: &str) -> Name {
 const DEFAULTS: Settings = Settings {
     ticker: true,
     ticker_period: secs(1),
+    tick_interval: millis(1),
     retry_period: secs(30),
     maint_period: secs(120),
     check_period: secs(60),
@@ -33,6 +34,8 @@ pub struct FakeDatabase {
     now: Duration,
     left: bool,
     queues: Vec<Name>,
+    /// Queues with news for which somebody waits.
+    pub wanted: Vec<&'static str>,
     pub settings: Settings,
     pub version: Option<String>,
     /// When the extension is dropped.
@@ -56,6 +59,7 @@ impl FakeDatabase {
             now: Duration::ZERO,
             left: false,
             queues: queues.iter().copied().map(name).collect(),
+            wanted: Vec::new(),
             settings: DEFAULTS,
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             gone_at: None,
@@ -123,6 +127,15 @@ impl Process for FakeDatabase {
 }
 
 impl Database for FakeDatabase {
+    fn is_wanted(&mut self) -> bool {
+        !self.wanted.is_empty()
+    }
+    fn wanted_queues(&mut self) -> Result<Vec<Name>, Failure> {
+        self.called("wanted".to_owned()).map(|_| self.wanted.drain(..).map(name).collect())
+    }
+    fn tick_wanted(&mut self, queue: &Name) -> Result<(), Failure> {
+        self.called(format!("tick {queue}")).map(drop)
+    }
     fn extension(&mut self) -> Result<Option<String>, Failure> {
         match self.broken.get("extension") {
             Some(reason) => Err(Failure(reason.clone())),

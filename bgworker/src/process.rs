@@ -26,6 +26,8 @@ pub struct Settings {
     pub ticker: bool,
     /// `pgq.ticker_period`: from one look at the queues to the next.
     pub ticker_period: Duration,
+    /// `pgq.tick_interval`: least time between ticks that somebody waits for.
+    pub tick_interval: Duration,
     /// `pgq.retry_period`: from one round of retried events to the next.
     pub retry_period: Duration,
     /// `pgq.maint_period`: from one round of maintenance to the next.

@@ -25,6 +25,15 @@ pub trait Database: Process {
     /// Ticks a queue if that is still due.
     fn tick(&mut self, queue: &Name) -> Result<(), Failure>;
 
+    /// Whether a consumer waits at the end of a queue that may have news. Asks shared memory only.
+    fn is_wanted(&mut self) -> bool;
+
+    /// The queues that have news for somebody who waits. Who waits has to say so again after that.
+    fn wanted_queues(&mut self) -> Result<Vec<Name>, Failure>;
+
+    /// Ticks a queue if it has news, however young its newest tick is.
+    fn tick_wanted(&mut self, queue: &Name) -> Result<(), Failure>;
+
     /// Brings back some events that a consumer wanted again; says how many.
     fn retry(&mut self) -> Result<i64, Failure>;
 
@@ -62,7 +71,9 @@ pub(crate) enum Next {
 /// What this process remembers. All of it may be lost: whoever comes next begins with a full round.
 #[derive(Debug, Default)]
 pub(crate) struct Ticker {
+    looks: Every,
     ticks: Every,
+    demands: Every,
     retries: Every,
     maintenance: Every,
     chores: VecDeque<Chore>,
@@ -84,8 +95,14 @@ impl Ticker {
         if !settings.ticker {
             return Next::Leave(Stage::SwitchedOff);
         }
-        if let Some(next) = self.look(database, &settings) {
+        let is_uncertain = !self.serving || self.foreign.is_some();
+        if (self.looks.begins(database.now(), settings.ticker_period) || is_uncertain)
+            && let Some(next) = self.look(database, &settings)
+        {
             return next;
+        }
+        if database.is_wanted() && self.demands.begins(database.now(), settings.tick_interval) {
+            self.tick_wanted_queues(database);
         }
         if self.ticks.begins(database.now(), settings.ticker_period) {
             self.tick_due_queues(database);
@@ -94,7 +111,13 @@ impl Ticker {
         if let Some(chore) = self.chores.pop_front() {
             self.do_chore(database, chore);
         }
-        Next::Wait(self.pause(database.now(), &settings))
+        let pause = self.pause(database.now(), &settings);
+        match database.is_wanted() {
+            true => Next::Wait(
+                pause.min(self.demands.next(settings.tick_interval).saturating_sub(database.now())),
+            ),
+            false => Next::Wait(pause),
+        }
     }
 
     /// Sees whether the extension is here and ours to serve; if not, says what to do instead.
@@ -137,6 +160,13 @@ impl Ticker {
         let Some(due) = self.attempt(database, Work::LookForDue, Database::due_queues) else { return };
         for queue in due {
             self.attempt(database, Work::Tick(queue.clone()), |database| database.tick(&queue));
+        }
+    }
+
+    fn tick_wanted_queues(&mut self, database: &mut impl Database) {
+        let Some(wanted) = self.attempt(database, Work::LookForDue, Database::wanted_queues) else { return };
+        for queue in wanted {
+            self.attempt(database, Work::Tick(queue.clone()), |database| database.tick_wanted(&queue));
         }
     }
 

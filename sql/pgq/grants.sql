@@ -42,6 +42,7 @@ REVOKE ALL ON FUNCTION
     pgq.next_batch(text, text),
     pgq.next_batch_custom(text, text, interval, integer, interval),
     pgq.next_batch_info(text, text),
+    pgq.queue_channel(text),
     pgq.quote_fqname(text),
     pgq.rebase_queue(text),
     pgq.register_consumer(text, text),
@@ -66,6 +67,7 @@ GRANT EXECUTE ON FUNCTION
     pgq.get_consumer_info(text, text),
     pgq.get_queue_info(),
     pgq.get_queue_info(text),
+    pgq.queue_channel(text),
     pgq.quote_fqname(text),
     pgq.seq_getval(text),
     pgq.version()

@@ -15,7 +15,7 @@ use crate::pg::event_table::{EventTable, Found, lock_for_insert};
 use crate::pg::queue_row::{Place, QueueRow, QueueTable, Settings};
 use crate::pg::session::Session;
 use crate::pg::text::Text;
-use crate::pg::{relation, watch, xact};
+use crate::pg::{demand, relation, watch, xact};
 use pgq_core::Txid;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
@@ -227,6 +227,7 @@ impl Memory {
             if writer.seen.0 != watch::transaction() {
                 writer.calls = 0;
             }
+            demand::touch(row.id);
             writer.seen = (watch::transaction(), change);
             writer.place = Some(row.place);
             writer.settings = row.settings;

@@ -6,7 +6,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{Row, Statement};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type, Value};
-use crate::pg::{failpoint, xact};
+use crate::pg::{demand, failpoint, xact};
 use pgq_core::window::{TickPoint, lags_enough};
 use pgq_core::{BatchId, Micros};
 
@@ -26,6 +26,7 @@ pub fn next_batch_custom(call: &Call) -> Result<Value> {
         }
         let end = wishes.end_tick(position.queue_id, &position.tick);
         let Some(end) = end.filter(|end| lags_enough(end, Timestamp::now().into(), min_lag)) else {
+            demand::wait_for(position.queue_id);
             return Ok(Value::Record(vec![Value::Null; 7]));
         };
         if let Some(batch) = position.open(&end) {

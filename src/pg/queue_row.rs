@@ -15,6 +15,8 @@ const NO_LOCK: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
 
 /// What a writer needs to know of a queue.
 pub struct QueueRow {
+    /// `queue_id`
+    pub id: i32,
     /// Where the row was found, for the next time.
     pub place: Place,
     /// `queue_cur_table`
@@ -50,6 +52,7 @@ impl Place {
 }
 
 mod column {
+    pub const QUEUE_ID: usize = 1;
     pub const QUEUE_NAME: usize = 2;
     pub const CUR_TABLE: usize = 4;
     pub const DISABLE_INSERT: usize = 10;
@@ -218,6 +221,7 @@ unsafe fn decode(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, name: 
             return None;
         }
         Some(QueueRow {
+            id: columns.value(column::QUEUE_ID).value() as i32,
             place: Place((*tuple).t_self),
             current_table: columns.value(column::CUR_TABLE).value() as i32,
             settings: columns.settings(),

@@ -5,6 +5,7 @@
 //! ticker whose seat has been given to another, is not heard, since each start has a number of its own.
 #![allow(unsafe_code)]
 
+use super::demand;
 use super::session::Session;
 use super::signal;
 use pgq_bgworker::Stage;
@@ -57,7 +58,7 @@ unsafe extern "C-unwind" fn on_request() {
     unsafe {
         pgrx_extern_c_guard(|| {
             NEXT_REQUEST.with(|next| *next).into_iter().for_each(|next| next());
-            pg_sys::RequestAddinShmemSpace(size());
+            pg_sys::RequestAddinShmemSpace(size() + demand::size());
         });
     }
 }
@@ -69,8 +70,10 @@ unsafe extern "C-unwind" fn on_startup() {
         pgrx_extern_c_guard(|| {
             NEXT_STARTUP.with(|next| *next).into_iter().for_each(|next| next());
             let mut found = false;
-            let board = pg_sys::ShmemInitStruct(c"pgq".as_ptr(), size(), &mut found).cast::<Board>();
-            board.cast::<u8>().write_bytes(0, size());
+            let memory = pg_sys::ShmemInitStruct(c"pgq".as_ptr(), size() + demand::size(), &mut found);
+            memory.cast::<u8>().write_bytes(0, size() + demand::size());
+            demand::settle(memory.cast::<u8>().add(size()));
+            let board = memory.cast::<Board>();
             (*board).places = pg_sys::max_worker_processes as u32;
             BOARD.store(board, SeqCst);
         });

@@ -67,7 +67,15 @@ impl<'a> Text<'a> {
     }
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    /// As many whole characters from the start as fit into so many bytes.
+    pub fn clipped(self, bytes: usize) -> &'a [u8] {
+        let (start, length) = (self.0.as_ptr().cast(), self.0.len() as i32);
+        // SAFETY: the length is that of the text, in the database's encoding.
+        let end = unsafe { pg_sys::pg_mbcliplen(start, length, bytes as i32) };
+        &self.0[..end as usize]
+    }
+
     /// As a string constant in SQL.
     pub fn quoted_literal(self) -> Vec<u8> {
         let mut quoted = b"E'".to_vec();

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::compat;
+use super::demand;
 use super::seat;
 use super::session::Session;
 use pgrx::PgList;
@@ -53,7 +54,21 @@ unsafe extern "C-unwind" fn on_utility(
     unsafe {
         pgrx_extern_c_guard(|| make_way((*statement).utilityStmt));
         let next = NEXT.with(|next| *next).unwrap_or(standard_ProcessUtility);
+        let commits_prepared = is_commit_prepared((*statement).utilityStmt);
         next(statement, query, read_only_tree, context, parameters, environment, destination, completion);
+        if commits_prepared {
+            demand::committed_prepared();
+        }
+    }
+}
+
+/// A transaction that ends in this way ends without callbacks.
+unsafe fn is_commit_prepared(command: *mut pg_sys::Node) -> bool {
+    // SAFETY: the tag says of which type the node is.
+    unsafe {
+        (*command).type_ == NodeTag::T_TransactionStmt
+            && (*command.cast::<pg_sys::TransactionStmt>()).kind
+                == pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED
     }
 }
 

@@ -4,6 +4,7 @@
 //! down: they only count, in atomics. Who remembers something compares the counts at its next use.
 #![allow(unsafe_code)]
 
+use super::demand;
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -50,9 +51,12 @@ pub fn register() {
 
 unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _: *mut std::ffi::c_void) {
     use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PREPARE};
-    if matches!(event, XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE) {
-        TRANSACTION.fetch_add(1, Relaxed);
+    match event {
+        XACT_EVENT_COMMIT => demand::committed(),
+        XACT_EVENT_ABORT | XACT_EVENT_PREPARE => demand::not_committed(),
+        _ => return,
     }
+    TRANSACTION.fetch_add(1, Relaxed);
 }
 
 unsafe extern "C-unwind" fn on_savepoint_end(

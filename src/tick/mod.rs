@@ -1,5 +1,6 @@
 //! Tick: a snapshot of a queue is stored, and ends a batch.
 
+mod channel;
 mod due;
 mod external;
 mod force;
@@ -7,7 +8,8 @@ mod queue;
 mod take;
 mod ticker;
 
-pub use due::{due_queues, tick_queue};
+pub use channel::queue_channel;
+pub use due::{due_queues, queues_with_news, tick_queue, tick_queue_with_news};
 pub use external::ticker_external;
 pub use force::force_tick;
 pub use take::take_first;

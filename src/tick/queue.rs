@@ -1,6 +1,7 @@
 //! A queue as the ticker sees it.
 
 use crate::error::{Error, Result};
+use crate::pg::demand;
 use crate::pg::sequence;
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
@@ -63,6 +64,15 @@ static TICKED_HERE: Statement = Statement::reading(
     &[],
 );
 
+// As `demand::mark` makes the marks.
+static TICKED_HERE_WITH: Statement = Statement::reading(
+    queues!(
+        "(1::bigint << (q.queue_id % 64)) & $1 <> 0
+         AND NOT q.queue_external_ticker AND NOT q.queue_ticker_paused ORDER BY q.queue_name"
+    ),
+    &[Type::Big],
+);
+
 impl Queue {
     /// The queue of this name.
     pub fn by_name(name: Option<Text>) -> Option<Queue> {
@@ -78,6 +88,24 @@ impl Queue {
     /// All queues that the ticker has to look after, by name.
     pub fn ticked_here() -> impl Iterator<Item = Queue> {
         TICKED_HERE.rows_in(View::Latest, &[]).into_iter().map(Queue::from)
+    }
+
+    /// Those of them that have one of these marks.
+    pub fn ticked_here_with(marks: demand::Queues) -> impl Iterator<Item = Queue> {
+        let marks = marks.cast_signed();
+        TICKED_HERE_WITH.rows_in(View::Latest, &[marks.into()]).into_iter().map(Queue::from)
+    }
+
+    /// The queue of this name, if it is (still) ticked here.
+    pub fn to_be_ticked(name: Text) -> Option<Queue> {
+        Queue::by_name(Some(name)).filter(|queue| queue.require_ticked_here().is_ok())
+    }
+
+    /// Whether events may be visible that are not in the newest tick: some were inserted since, or by transactions
+    /// that were running then.
+    pub fn has_news(&self) -> Result<bool> {
+        let Some(newest) = &self.newest else { return Ok(true) };
+        Ok(self.event_seq()? > newest.event_seq || !newest.snapshot()?.xip().is_empty())
     }
 
     /// The sequence of event ids.

@@ -1,12 +1,13 @@
 //! Taking a tick.
 
+use super::channel::channel;
 use super::queue::Queue;
 use crate::error::Result;
 use crate::pg::lock::TickLock;
 use crate::pg::spi::{Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type, Value};
-use crate::pg::{failpoint, sequence, snapshot, xact};
+use crate::pg::{failpoint, notify, sequence, snapshot, xact};
 
 static STORE: Statement = Statement::changing(
     "INSERT INTO pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
@@ -51,9 +52,18 @@ pub fn take_first(name: Text) -> Result<()> {
 impl Queue {
     /// Takes a tick if one is due; its id.
     pub fn tick_if_due(&self) -> Result<Option<i64>> {
+        self.tick_if(|queue, event_seq| Ok(queue.is_due(event_seq)))
+    }
+
+    /// Takes a tick if the queue has news, however young the newest tick is; its id.
+    pub fn tick_if_news(&self) -> Result<Option<i64>> {
+        self.tick_if(|queue, _| queue.has_news())
+    }
+
+    fn tick_if(&self, is_wanted: impl Fn(&Queue, i64) -> Result<bool>) -> Result<Option<i64>> {
         let event_seq = self.event_seq()?;
         self.check(event_seq, xact::next_txid())?;
-        if !self.is_due(event_seq) {
+        if !is_wanted(self, event_seq)? {
             return Ok(None);
         }
         xact::require_writable(c"pgq.ticker()");
@@ -62,11 +72,12 @@ impl Queue {
         let queue = self.again()?;
         queue.require_ticked_here()?;
         let event_seq = queue.event_seq()?;
-        if !queue.is_due(event_seq) {
+        if !is_wanted(&queue, event_seq)? {
             return Ok(None);
         }
         let id = sequence::draw(queue.tick_sequence()?);
         store(&lock, &queue, Some(id), Some(Timestamp::now()), Some(event_seq));
+        notify::notify(&channel(Text(&queue.name)), &id.to_string());
         Ok(Some(id))
     }
 }

@@ -1,0 +1,24 @@
+//! NOTIFY.
+#![allow(unsafe_code)]
+
+use super::raw;
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use std::ffi::CString;
+
+/// The longest name of a channel, in bytes.
+pub const LONGEST_CHANNEL: usize = pg_sys::NAMEDATALEN as usize - 1;
+
+/// Tells listeners when the transaction is committed.
+pub fn notify(channel: &[u8], payload: &str) {
+    let channel = CString::new(channel).expect("a text has no zero byte");
+    let payload = CString::new(payload).expect("a number has no zero byte");
+    // SAFETY: both are NUL-terminated and copied; an error runs destructors.
+    unsafe { pg_guard_ffi_boundary(|| raw::Async_Notify(channel.as_ptr(), payload.as_ptr())) };
+}
+
+/// A hash that is the same on all servers.
+pub fn hash(bytes: &[u8]) -> u64 {
+    // SAFETY: reads as many bytes as there are.
+    unsafe { raw::hash_bytes_extended(bytes.as_ptr(), bytes.len() as i32, 0) }
+}
