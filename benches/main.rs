@@ -3,6 +3,7 @@
 
 mod capture;
 mod host;
+mod latency;
 mod measure;
 mod reading;
 
@@ -85,6 +86,10 @@ fn main() {
     if runs("memory") {
         println!();
         reading::ten_million(&ours);
+    }
+    if runs("latency") {
+        println!();
+        latency::table(&Server::ours());
     }
     let missed = rows.iter().filter(|row| !row.is_met()).count();
     println!("\n{} rows, {missed} missed their target", rows.len());

@@ -138,17 +138,14 @@ impl Database for Served {
         demand::is_wanted()
     }
 
-    fn wanted_queues(&mut self) -> Result<Vec<Name>, Failure> {
+    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure> {
         let marks = demand::take();
-        let look = || Ok(tick::queues_with_news(marks).into_iter().map(Name).collect());
-        work("look for queues with news", look)
-    }
-
-    fn tick_wanted(&mut self, queue: &Name) -> Result<(), Failure> {
-        let queue = Text(&queue.0);
-        work(&format!("tick queue \"{queue}\""), || tick::tick_queue_with_news(queue))?;
+        let ticked = work("tick queues for consumers that wait", || {
+            let ticked = tick::tick_wanted(marks, |name| spared(&Name(name.0.to_vec())));
+            Ok(ticked.into_iter().map(|(name, error)| (Name(name), told(error))).collect())
+        })?;
         failpoint::hit(failpoint::TICK_COMMITTED);
-        Ok(())
+        Ok(ticked)
     }
 
     fn retry(&mut self) -> Result<i64, Failure> {

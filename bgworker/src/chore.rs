@@ -58,6 +58,8 @@ pub enum Work {
     Look,
     /// See which queues are due.
     LookForDue,
+    /// Ticking queues for consumers that wait.
+    TickWanted,
     /// Tick a queue.
     Tick(Name),
     /// Bring back some of the events that somebody wanted again.
@@ -73,6 +75,7 @@ impl fmt::Display for Work {
         match self {
             Work::Look => f.write_str("look for the extension"),
             Work::LookForDue => f.write_str("look for queues to tick"),
+            Work::TickWanted => f.write_str("ticks for consumers that wait"),
             Work::Tick(queue) => write!(f, "tick of queue \"{queue}\""),
             Work::Retry => f.write_str("pgq.maint_retry_events()"),
             Work::Plan => f.write_str("pgq.maint_operations()"),

@@ -130,11 +130,17 @@ impl Database for FakeDatabase {
     fn is_wanted(&mut self) -> bool {
         !self.wanted.is_empty()
     }
-    fn wanted_queues(&mut self) -> Result<Vec<Name>, Failure> {
-        self.called("wanted".to_owned()).map(|_| self.wanted.drain(..).map(name).collect())
-    }
-    fn tick_wanted(&mut self, queue: &Name) -> Result<(), Failure> {
-        self.called(format!("tick {queue}")).map(drop)
+    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure> {
+        self.called("wanted".to_owned())?;
+        let wanted: Vec<Name> = self.wanted.drain(..).map(name).filter(|queue| !spared(queue)).collect();
+        let mut failed = Vec::new();
+        for queue in wanted {
+            match self.called(format!("tick {queue}")) {
+                Ok(_) => {}
+                Err(failure) => failed.push((queue, failure)),
+            }
+        }
+        Ok(failed)
     }
     fn extension(&mut self) -> Result<Option<String>, Failure> {
         match self.broken.get("extension") {

@@ -28,11 +28,10 @@ pub trait Database: Process {
     /// Whether a consumer waits at the end of a queue that may have news. Asks shared memory only.
     fn is_wanted(&mut self) -> bool;
 
-    /// The queues that have news for somebody who waits. Who waits has to say so again after that.
-    fn wanted_queues(&mut self) -> Result<Vec<Name>, Failure>;
-
-    /// Ticks a queue if it has news, however young its newest tick is.
-    fn tick_wanted(&mut self, queue: &Name) -> Result<(), Failure>;
+    /// Ticks the queues that have news for somebody who waits, however young their newest ticks are, but for those
+    /// to be spared; says which could not be ticked. One transaction for all, so that they share the wait for the
+    /// disk, in which each stands for itself. Who waits has to say so again after that.
+    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure>;
 
     /// Brings back some events that a consumer wanted again; says how many.
     fn retry(&mut self) -> Result<i64, Failure>;
@@ -164,9 +163,21 @@ impl Ticker {
     }
 
     fn tick_wanted_queues(&mut self, database: &mut impl Database) {
-        let Some(wanted) = self.attempt(database, Work::LookForDue, Database::wanted_queues) else { return };
-        for queue in wanted {
-            self.attempt(database, Work::Tick(queue.clone()), |database| database.tick_wanted(&queue));
+        let now = database.now();
+        let troubles = &self.troubles;
+        let spared = |queue: &Name| !troubles.allow(&Work::Tick(queue.clone()), now);
+        let outcome = match self.troubles.allow(&Work::TickWanted, now) {
+            true => database.tick_wanted(&spared),
+            false => return,
+        };
+        match outcome {
+            Ok(failed) => {
+                self.well(database, &Work::TickWanted);
+                for (queue, failure) in failed {
+                    self.attempt(database, Work::Tick(queue), |_| Err::<(), _>(failure));
+                }
+            }
+            Err(failure) => drop(self.attempt(database, Work::TickWanted, |_| Err::<(), _>(failure))),
         }
     }
 
@@ -198,7 +209,9 @@ impl Ticker {
             Work::Operation(operation) => {
                 self.attempt(database, work.clone(), |database| database.perform(operation))
             }
-            Work::Look | Work::LookForDue | Work::Tick(_) => unreachable!("not a chore: {work}"),
+            Work::Look | Work::LookForDue | Work::TickWanted | Work::Tick(_) => {
+                unreachable!("not a chore: {work}")
+            }
         };
         let again = answer.is_some_and(|answer| answer != 0);
         if again && calls + 1 < CALLS_IN_A_ROW {
@@ -272,6 +285,34 @@ mod tests {
         let mut database = FakeDatabase::with_queues(&[]);
         database.run_for(secs(29));
         assert_eq!(database.calls_after("plan"), vec!["due"; 28]);
+    }
+
+    #[test]
+    fn who_waits_is_served_at_once_but_no_sooner_than_the_interval_allows() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.run_for(millis(1500));
+        database.wanted = vec!["a"];
+        database.settings.tick_interval = millis(20);
+        database.run_for(millis(5));
+        assert_eq!(database.count("tick a"), 3, "two by the period, one on demand");
+        database.wanted = vec!["a"];
+        database.run_for(millis(10));
+        assert_eq!(database.count("tick a"), 3);
+        database.run_for(millis(10));
+        assert_eq!(database.count("tick a"), 4);
+        assert_eq!(database.count("wanted"), 2);
+    }
+
+    #[test]
+    fn a_broken_queue_that_is_waited_for_pauses_alone() {
+        let mut database = FakeDatabase::with_queues(&[]);
+        database.broken.insert("tick b".to_owned(), "nonsense".to_owned());
+        for _ in 0..5 {
+            database.wanted = vec!["a", "b"];
+            database.run_for(secs(1));
+        }
+        assert_eq!((database.count("tick a"), database.count("tick b")), (5, 1));
+        assert_eq!(database.log.len(), 1, "{:?}", database.log);
     }
 
     #[test]

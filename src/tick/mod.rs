@@ -9,7 +9,7 @@ mod take;
 mod ticker;
 
 pub use channel::queue_channel;
-pub use due::{due_queues, queues_with_news, tick_queue, tick_queue_with_news};
+pub use due::{due_queues, tick_queue, tick_wanted};
 pub use external::ticker_external;
 pub use force::force_tick;
 pub use take::take_first;
