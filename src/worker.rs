@@ -14,7 +14,9 @@ use crate::pg::text::Text;
 use crate::pg::utility;
 use crate::pg::vacuum::vacuum;
 use crate::queue::maintenance;
-use crate::{guc, pg, tick};
+use crate::queue::rotation::{self, Prospect};
+use crate::tick::{self, Resting};
+use crate::{guc, pg};
 use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage};
 use pgrx::pg_sys::Oid;
 use std::ffi::CStr;
@@ -48,7 +50,7 @@ pub fn ticker(database: Oid, seat: Seat) {
     demand::wake_me();
     // Whoever wants the database may have said so while this process could not be found in it yet.
     if seat.stage() != Stage::SentAway {
-        pgq_bgworker::serve(&mut Served { seat });
+        pgq_bgworker::serve(&mut Served { seat, resting: Resting::default() });
     }
 }
 
@@ -58,6 +60,7 @@ struct Server;
 /// A database, from its ticker's place.
 struct Served {
     seat: Seat,
+    resting: Resting,
 }
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -123,8 +126,18 @@ impl Database for Served {
         })
     }
 
-    fn due_queues(&mut self) -> Result<Vec<Name>, Failure> {
-        work("look for queues to tick", || Ok(tick::due_queues().into_iter().map(Name).collect()))
+    fn due_queues(&mut self, afresh: bool) -> Result<Vec<Name>, Failure> {
+        if afresh {
+            self.resting.forget();
+        }
+        if !self.resting.needs_a_look() {
+            return Ok(Vec::new());
+        }
+        let due = work("look for queues to tick", || Ok(self.resting.due_queues()));
+        if due.is_err() {
+            self.resting.forget();
+        }
+        Ok(due?.into_iter().map(Name).collect())
     }
 
     fn tick(&mut self, queue: &Name) -> Result<(), Failure> {
@@ -139,13 +152,17 @@ impl Database for Served {
     }
 
     fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure> {
-        let marks = demand::take();
-        let ticked = work("tick queues for consumers that wait", || {
-            let ticked = tick::tick_wanted(marks, |name| spared(&Name(name.0.to_vec())));
-            Ok(ticked.into_iter().map(|(name, error)| (Name(name), told(error))).collect())
-        })?;
+        let marks = demand::take_wanted();
+        self.resting.wake(&marks);
+        let failed = work("tick queues for consumers that wait", || {
+            let failed = tick::tick_wanted(&marks, |name| spared(&Name(name.0.to_vec())));
+            Ok(failed.into_iter().map(|(name, error)| (Name(name), told(error))).collect())
+        });
+        if failed.is_err() {
+            demand::give_back_waiting(&marks);
+        }
         failpoint::hit(failpoint::TICK_COMMITTED);
-        Ok(ticked)
+        failed
     }
 
     fn retry(&mut self) -> Result<i64, Failure> {
@@ -176,7 +193,11 @@ impl Database for Served {
                     failpoint::hit(failpoint::ROTATE_BETWEEN_STEPS);
                 }
                 let argument = argument.as_ref().map(|argument| Text(&argument.0));
-                maintenance::call(Text(&function.0), argument)
+                match argument.filter(|_| function.0 == b"pgq.maint_rotate_tables_step1").map(rotation::prospect) {
+                    Some(Prospect::Pointless) => Ok(0),
+                    Some(Prospect::NeedsTick) => tick::tick_for_rotation(argument.expect("a queue")).map(i64::from),
+                    Some(Prospect::Possible) | None => maintenance::call(Text(&function.0), argument),
+                }
             }
         })
     }

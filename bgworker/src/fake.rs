@@ -149,7 +149,7 @@ impl Database for FakeDatabase {
             None => Ok(self.version.clone()),
         }
     }
-    fn due_queues(&mut self) -> Result<Vec<Name>, Failure> {
+    fn due_queues(&mut self, _afresh: bool) -> Result<Vec<Name>, Failure> {
         self.called("due".to_owned()).map(|_| self.queues.clone())
     }
     fn tick(&mut self, queue: &Name) -> Result<(), Failure> {

@@ -19,8 +19,9 @@ pub trait Database: Process {
     fn extension(&mut self) -> Result<Option<String>, Failure>;
 
     /// The queues that the tick rule wants ticked now. Changes nothing and assigns no transaction id, so that an
-    /// idle database stays idle.
-    fn due_queues(&mut self) -> Result<Vec<Name>, Failure>;
+    /// idle database stays idle. What it remembers from look to look spares it most of the work; `afresh` makes it
+    /// forget that.
+    fn due_queues(&mut self, afresh: bool) -> Result<Vec<Name>, Failure>;
 
     /// Ticks a queue if that is still due.
     fn tick(&mut self, queue: &Name) -> Result<(), Failure>;
@@ -45,6 +46,9 @@ pub trait Database: Process {
     /// Tells the launcher how far this process has come.
     fn report(&mut self, stage: Stage);
 }
+
+/// What is found by marks in memory is looked for without them this often.
+const FRESH_LOOK_PERIOD: Duration = Duration::from_secs(60);
 
 /// A chore that asks for another call is called so often before the others get their turn.
 const CALLS_IN_A_ROW: u32 = 1000;
@@ -72,6 +76,7 @@ pub(crate) enum Next {
 pub(crate) struct Ticker {
     looks: Every,
     ticks: Every,
+    fresh_looks: Every,
     demands: Every,
     retries: Every,
     maintenance: Every,
@@ -111,7 +116,7 @@ impl Ticker {
             self.do_chore(database, chore);
         }
         let pause = self.pause(database.now(), &settings);
-        match database.is_wanted() {
+        match database.is_wanted() && self.troubles.allow(&Work::TickWanted, database.now()) {
             true => Next::Wait(
                 pause.min(self.demands.next(settings.tick_interval).saturating_sub(database.now())),
             ),
@@ -156,7 +161,9 @@ impl Ticker {
     }
 
     fn tick_due_queues(&mut self, database: &mut impl Database) {
-        let Some(due) = self.attempt(database, Work::LookForDue, Database::due_queues) else { return };
+        let afresh = self.fresh_looks.begins(database.now(), FRESH_LOOK_PERIOD);
+        let due = self.attempt(database, Work::LookForDue, |database| database.due_queues(afresh));
+        let Some(due) = due else { return };
         for queue in due {
             self.attempt(database, Work::Tick(queue.clone()), |database| database.tick(&queue));
         }

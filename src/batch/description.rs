@@ -50,16 +50,7 @@ impl Batch {
     fn from_row(row: &Row) -> Result<Batch> {
         let start = snapshot(row.text(2))?;
         let end = snapshot(row.text(3))?;
-        let prefix = required(row.text(4))?;
-        let (current, ntables) = (required(row.int(5))?, required(row.int(6))?);
-        let step1 = txid(row.big(7))?;
-        let step2 = row.big(8).map(|step2| txid(Some(step2))).transpose()?;
-        let choice = tables_of_batch(&start, &end, step1, step2);
-        let previous = choice.previous.then(|| previous_table(current, ntables));
-        // A queue with a single table, were it ever made by hand, is read once.
-        let previous = previous.filter(|previous| *previous != current || !choice.current);
-        let numbers = previous.into_iter().chain(choice.current.then_some(current));
-        let tables = numbers.map(|number| [prefix.0, format!("_{number}").as_bytes()].concat()).collect();
+        let tables = tables_between(row, 4, &start, &end)?;
         Ok(Batch { queue_id: required(row.int(0))?, owner: required(row.int(1))?, start, end, tables })
     }
 
@@ -67,6 +58,21 @@ impl Batch {
     pub fn bounds(&self) -> BatchBounds {
         BatchBounds::new(&self.start, &self.end)
     }
+}
+
+/// The event tables that can hold what became visible between two snapshots, given the columns `queue_data_pfx`,
+/// `queue_cur_table`, `queue_ntables`, `queue_switch_step1` and `queue_switch_step2` of a queue from `column` on.
+pub fn tables_between(row: &Row, column: usize, start: &Snapshot, end: &Snapshot) -> Result<Vec<Vec<u8>>> {
+    let prefix = required(row.text(column))?;
+    let (current, ntables) = (required(row.int(column + 1))?, required(row.int(column + 2))?);
+    let step1 = txid(row.big(column + 3))?;
+    let step2 = row.big(column + 4).map(|step2| txid(Some(step2))).transpose()?;
+    let choice = tables_of_batch(start, end, step1, step2);
+    let previous = choice.previous.then(|| previous_table(current, ntables));
+    // A queue with a single table, were it ever made by hand, is read once.
+    let previous = previous.filter(|previous| *previous != current || !choice.current);
+    let numbers = previous.into_iter().chain(choice.current.then_some(current));
+    Ok(numbers.map(|number| [prefix.0, format!("_{number}").as_bytes()].concat()).collect())
 }
 
 fn not_found(id: Option<i64>) -> Error {

@@ -40,7 +40,7 @@ impl Batch {
 }
 
 /// `None`: the table is not as we made it.
-fn open(name: Text) -> Result<Option<ReadableTable>> {
+pub fn open(name: Text) -> Result<Option<ReadableTable>> {
     let oid = relation::find(name).ok_or_else(|| {
         Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("event table {name} does not exist"))
             .detail("The queue was dropped, or its tables were.")

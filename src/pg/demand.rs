@@ -1,8 +1,8 @@
 //! Shared memory: which queues of a database have news, and for which somebody waits.
 //!
 //! A producer's commit marks its queues as *pending*, a consumer that found nothing marks its queue as *waited for*.
-//! Where both meet, the ticker is woken and ticks at once. Queues are told apart by their number modulo 64: a
-//! false alarm costs a look, and nothing has to be kept in step with `pgq.queue`.
+//! Where both meet, the ticker is woken and ticks at once. Queues are told apart by their number modulo 1024: a
+//! false alarm costs a look or a tick, and nothing has to be kept in step with `pgq.queue`.
 //!
 //! ```text
 //!   producer, after its commit       consumer, having found nothing
@@ -15,17 +15,17 @@
 #![allow(unsafe_code)]
 
 use pgrx::pg_sys;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
 
-/// The marks of one database, in a cache line of their own.
+/// The marks of one database, in cache lines of their own.
 #[repr(C, align(64))]
 struct Desk {
     /// 0: free.
     database: AtomicU32,
-    pending: AtomicU64,
-    waiting: AtomicU64,
     /// The latch of the ticker. Its memory outlives it: at worst a stranger is woken for nothing.
     ticker: AtomicPtr<pg_sys::Latch>,
+    pending: SharedMarks,
+    waiting: SharedMarks,
 }
 
 /// Databases beyond these are polled.
@@ -37,8 +37,86 @@ static HALL: AtomicPtr<Desk> = AtomicPtr::new(std::ptr::null_mut());
 /// This process's desk, looked up once.
 static MINE: AtomicPtr<Desk> = AtomicPtr::new(std::ptr::null_mut());
 
-/// The queues that this transaction has inserted into.
-static TOUCHED: AtomicU64 = AtomicU64::new(0);
+/// The queues that this transaction has inserted into; the flag says whether there are any.
+static TOUCHED: SharedMarks = SharedMarks([const { AtomicU64::new(0) }; WORDS]);
+static HAS_TOUCHED: AtomicBool = AtomicBool::new(false);
+
+const WORDS: usize = 16;
+
+/// Queues whose numbers are the same modulo this share a mark.
+pub const RESIDUES: i32 = (WORDS * 64) as i32;
+
+/// Some queues of a database.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Queues([u64; WORDS]);
+
+impl Queues {
+    /// All.
+    pub const EVERY: Queues = Queues([u64::MAX; WORDS]);
+
+    /// Adds a queue.
+    pub fn add(&mut self, queue_id: i32) {
+        let (word, bit) = place(queue_id);
+        self.0[word] |= bit;
+    }
+
+    /// Whether the queue is among them, or one with its mark.
+    pub fn have(&self, queue_id: i32) -> bool {
+        let (word, bit) = place(queue_id);
+        self.0[word] & bit != 0
+    }
+
+    /// Whether there are none.
+    pub fn are_none(&self) -> bool {
+        *self == Queues::default()
+    }
+
+    /// The marks as the remainders that they stand for.
+    pub fn residues(&self) -> impl Iterator<Item = i32> {
+        (0..RESIDUES).filter(|residue| self.have(*residue))
+    }
+
+    /// Those that are among the others too.
+    pub fn among(self, others: &Queues) -> Queues {
+        Queues(std::array::from_fn(|word| self.0[word] & others.0[word]))
+    }
+
+    /// Those that are not among the others.
+    pub fn without(self, others: &Queues) -> Queues {
+        Queues(std::array::from_fn(|word| self.0[word] & !others.0[word]))
+    }
+}
+
+/// The mark of a queue: the number of the word, and the bit in it.
+#[inline]
+fn place(queue_id: i32) -> (usize, u64) {
+    let residue = queue_id.rem_euclid(RESIDUES) as usize;
+    (residue / 64, 1 << (residue % 64))
+}
+
+#[repr(C)]
+struct SharedMarks([AtomicU64; WORDS]);
+
+impl SharedMarks {
+    fn add(&self, queues: &Queues) {
+        for (word, marks) in self.0.iter().zip(queues.0).filter(|(_, marks)| *marks != 0) {
+            word.fetch_or(marks, SeqCst);
+        }
+    }
+
+    fn remove(&self, queues: &Queues) {
+        for (word, marks) in self.0.iter().zip(queues.0).filter(|(_, marks)| *marks != 0) {
+            word.fetch_and(!marks, SeqCst);
+        }
+    }
+
+    fn take_all(&self) -> Queues {
+        Queues(std::array::from_fn(|word| match self.0[word].load(SeqCst) {
+            0 => 0,
+            _ => self.0[word].swap(0, SeqCst),
+        }))
+    }
+}
 
 /// The shared memory that is needed.
 pub(super) fn size() -> usize {
@@ -53,14 +131,6 @@ pub(super) unsafe fn settle(memory: *mut u8) {
     // SAFETY: room for the alignment was asked for.
     let hall = unsafe { memory.add(memory.align_offset(align_of::<Desk>())) };
     HALL.store(hall.cast(), SeqCst);
-}
-
-/// The marks of some queues of a database.
-pub type Queues = u64;
-
-/// The mark of a queue.
-pub fn mark(queue_id: i32) -> Queues {
-    1 << (queue_id as u32 % 64)
 }
 
 /// The desk of this process's database; `None` without preloading, or when all are taken.
@@ -98,8 +168,8 @@ pub fn forget(is_there: impl Fn(u32) -> bool) {
     for desk in unsafe { std::slice::from_raw_parts(hall, DESKS) } {
         let database = desk.database.load(SeqCst);
         if database != 0 && !is_there(database) {
-            desk.pending.store(0, SeqCst);
-            desk.waiting.store(0, SeqCst);
+            desk.pending.take_all();
+            desk.waiting.take_all();
             desk.ticker.store(std::ptr::null_mut(), SeqCst);
             desk.database.store(0, SeqCst);
         }
@@ -116,50 +186,71 @@ impl Desk {
     }
 
     /// Woken once for each mark that is new, not with each commit.
-    fn add_pending(&self, queues: Queues) {
-        let new = queues & !self.pending.fetch_or(queues, SeqCst);
-        if new & self.waiting.load(SeqCst) != 0 {
+    fn add_pending(&self, queues: &Queues) {
+        let mut is_waited_for = false;
+        for (word, marks) in queues.0.into_iter().enumerate().filter(|(_, marks)| *marks != 0) {
+            let new = marks & !self.pending.0[word].fetch_or(marks, SeqCst);
+            is_waited_for |= new & self.waiting.0[word].load(SeqCst) != 0;
+        }
+        if is_waited_for {
             self.wake();
         }
     }
+
+    fn wanted(&self) -> Queues {
+        Queues(std::array::from_fn(|word| {
+            self.pending.0[word].load(SeqCst) & self.waiting.0[word].load(SeqCst)
+        }))
+    }
 }
 
-/// In a producer: the current transaction has inserted into this queue.
+/// The current transaction has done something about this queue that the ticker should look at.
 #[inline]
 pub fn touch(queue_id: i32) {
     use std::sync::atomic::Ordering::Relaxed;
-    TOUCHED.store(TOUCHED.load(Relaxed) | mark(queue_id), Relaxed);
-    mine();
+    let (word, bit) = place(queue_id);
+    let word = &TOUCHED.0[word];
+    if word.load(Relaxed) & bit == 0 {
+        word.store(word.load(Relaxed) | bit, Relaxed);
+        HAS_TOUCHED.store(true, Relaxed);
+        // At the commit there is no time for it.
+        mine();
+    }
 }
 
 /// The transaction is committed and visible to others. Called where nothing may fail.
 pub(super) fn committed() {
-    let touched = TOUCHED.swap(0, SeqCst);
-    if touched != 0
-        && let Some(desk) = mine()
-    {
-        desk.add_pending(touched);
+    if HAS_TOUCHED.swap(false, SeqCst) {
+        let touched = TOUCHED.take_all();
+        mine().into_iter().for_each(|desk| desk.add_pending(&touched));
     }
 }
 
 /// The transaction is rolled back, or prepared, which is not the end of it.
 pub(super) fn not_committed() {
-    TOUCHED.store(0, SeqCst);
+    if HAS_TOUCHED.swap(false, SeqCst) {
+        TOUCHED.take_all();
+    }
 }
 
 /// A prepared transaction was committed; nobody knows any more which queues it touched.
 pub(super) fn committed_prepared() {
-    if let Some(desk) = mine() {
-        desk.add_pending(Queues::MAX);
-    }
+    mine().into_iter().for_each(|desk| desk.add_pending(&Queues::EVERY));
+}
+
+/// What is done about this queue counts at once, whatever becomes of the transaction.
+pub fn touch_at_once(queue_id: i32) {
+    let mut queues = Queues::default();
+    queues.add(queue_id);
+    mine().into_iter().for_each(|desk| desk.add_pending(&queues));
 }
 
 /// In a consumer: it has read all there is.
 pub fn wait_for(queue_id: i32) {
     let Some(desk) = mine() else { return };
-    let queue = mark(queue_id);
-    desk.waiting.fetch_or(queue, SeqCst);
-    if desk.pending.load(SeqCst) & queue != 0 {
+    let (word, bit) = place(queue_id);
+    desk.waiting.0[word].fetch_or(bit, SeqCst);
+    if desk.pending.0[word].load(SeqCst) & bit != 0 {
         desk.wake();
     }
 }
@@ -174,22 +265,35 @@ pub fn wake_me() {
 
 /// In the ticker: whether somebody waits for news that are there.
 pub fn is_wanted() -> bool {
-    mine().is_some_and(|desk| desk.pending.load(SeqCst) & desk.waiting.load(SeqCst) != 0)
+    mine().is_some_and(|desk| !desk.wanted().are_none())
 }
 
 /// In the ticker: takes the marks of the queues that are waited for and have news.
-pub fn take() -> Queues {
-    mine().map_or(0, |desk| {
-        let wanted = desk.pending.load(SeqCst) & desk.waiting.load(SeqCst);
-        desk.pending.fetch_and(!wanted, SeqCst);
-        desk.waiting.fetch_and(!wanted, SeqCst);
+pub fn take_wanted() -> Queues {
+    mine().map_or_else(Queues::default, |desk| {
+        let wanted = desk.wanted();
+        desk.pending.remove(&wanted);
+        desk.waiting.remove(&wanted);
         wanted
     })
 }
 
-/// In the ticker: these had no news after all, so who waited waits on.
-pub fn give_back(queues: Queues) {
-    if let Some(desk) = mine() {
-        desk.waiting.fetch_or(queues, SeqCst);
-    }
+/// In the ticker: these were not ticked, so who waited waits on.
+pub fn give_back_waiting(queues: &Queues) {
+    mine().into_iter().for_each(|desk| desk.waiting.add(queues));
+}
+
+/// In the ticker: whether any queue has news; without marks, always.
+pub fn is_pending() -> bool {
+    mine().is_none_or(|desk| desk.pending.0.iter().any(|word| word.load(SeqCst) != 0))
+}
+
+/// In the ticker: takes the marks of all queues that have news; without marks it is as if every queue had some.
+pub fn take_pending() -> Queues {
+    mine().map_or(Queues::EVERY, |desk| desk.pending.take_all())
+}
+
+/// In the ticker: these have news that are not in a tick yet.
+pub fn give_back_pending(queues: &Queues) {
+    mine().into_iter().for_each(|desk| desk.pending.add(queues));
 }

@@ -12,6 +12,8 @@ use super::privilege::{self, TableRight};
 use super::tuplestore::RowSink;
 use pgq_core::{BatchBounds, Txid};
 use pgrx::pg_sys;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 const NO_LOCK: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
@@ -88,15 +90,36 @@ unsafe fn txid_index(heap: pg_sys::Relation) -> Option<pg_sys::Relation> {
 /// in order already; memory stays within work_mem in either case, and temporary files take the rest.
 pub fn read_batch(sink: &mut RowSink, tables: &[ReadableTable], bounds: &BatchBounds, owner: i32) {
     let mut collector = Collector::new(sink);
+    // SAFETY: the event is pinned as long as it is looked at.
+    let ControlFlow::Continue(()) = visit(tables, bounds, |event, heap| unsafe {
+        if event.is_for(owner) {
+            collector.put(event, heap);
+        }
+        ControlFlow::<Infallible>::Continue(())
+    });
+    collector.finish();
+}
+
+/// Whether there are events within these bounds, whomever they are for.
+pub fn has_events(tables: &[ReadableTable], bounds: &BatchBounds) -> bool {
+    visit(tables, bounds, |_, _| ControlFlow::Break(())).is_break()
+}
+
+/// Shows the events within the bounds, those of one transaction in a table together, until it is enough.
+fn visit<B>(
+    tables: &[ReadableTable],
+    bounds: &BatchBounds,
+    mut see: impl FnMut(&Event, pg_sys::Relation) -> ControlFlow<B>,
+) -> ControlFlow<B> {
     let mut filter = Filter { bounds, last: None };
     for table in tables {
         for single in bounds.singles() {
-            scan(table, *single, *single, owner, &mut filter, &mut collector);
+            scan(table, *single, *single, &mut filter, &mut see)?;
         }
         let range = bounds.range();
-        scan(table, *range.start(), *range.end(), owner, &mut filter, &mut collector);
+        scan(table, *range.start(), *range.end(), &mut filter, &mut see)?;
     }
-    collector.finish();
+    ControlFlow::Continue(())
 }
 
 /// Which transactions are in the batch. Events of one lie together, so the last answer is most often the next.
@@ -119,14 +142,13 @@ impl Filter<'_> {
     }
 }
 
-fn scan(
+fn scan<B>(
     table: &ReadableTable,
     low: Txid,
     high: Txid,
-    owner: i32,
     filter: &mut Filter,
-    collector: &mut Collector,
-) {
+    see: &mut impl FnMut(&Event, pg_sys::Relation) -> ControlFlow<B>,
+) -> ControlFlow<B> {
     // SAFETY: everything the server needs lives until the scan ends; an error leaves scan, slot and snapshot to the
     // end of the transaction. Each call has its own guard: one around the loop saves 20 ns an event, but an error of
     // a guarded call inside of another guard would abort the process.
@@ -145,17 +167,20 @@ fn scan(
         let slot = pg_sys::table_slot_create(table.heap, std::ptr::null_mut());
         let scan = compat::begin_index_scan(table.heap, table.index, snapshot, keys.len() as i32);
         pg_sys::index_rescan(scan, keys.as_mut_ptr(), keys.len() as i32, std::ptr::null_mut(), 0);
-        while pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue()
+            && pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
             pgrx::check_for_interrupts!();
             let tuple = (*slot.cast::<pg_sys::BufferHeapTupleTableSlot>()).base.tuple;
             let event = Event { tuple, data: (*tuple).t_data };
-            if filter.covers(event.big(column::TXID)) && event.is_for(owner) {
-                collector.put(&event, table.heap);
+            if filter.covers(event.big(column::TXID)) {
+                flow = see(&event, table.heap);
             }
         }
         pg_sys::index_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::UnregisterSnapshot(snapshot);
+        flow
     }
 }
 

@@ -6,7 +6,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{self, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
-use crate::pg::xact;
+use crate::pg::{demand, xact};
 use pgrx::PgSqlErrorCode;
 
 /// `set_queue_config(x_queue_name, x_param_name, x_param_value)`: changes one setting; the parameter is the column's
@@ -15,12 +15,11 @@ pub fn set_queue_config(call: &Call) -> Result<Value> {
     let (Some(queue), Some(parameter)) = (call.text(0), call.text(1)) else {
         return Err(Error::raised("queue and parameter name must not be NULL"));
     };
-    if Objects::find(Some(queue)).is_none() {
-        return Err(Error::no_such_queue(Some(queue)));
-    }
+    let objects = Objects::find(Some(queue)).ok_or_else(|| Error::no_such_queue(Some(queue)))?;
     let setting = Setting::named(parameter)?;
     let work = || setting.check(call.text(2)).and_then(|()| setting.set(queue, call.text(2)));
     xact::isolated(work).map_err(|error| setting.name_it(error))?;
+    demand::touch(objects.queue_id);
     Ok(Value::Int(1))
 }
 

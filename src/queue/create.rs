@@ -4,6 +4,7 @@ use super::objects::{Objects, quoted};
 use super::{privileges, storage};
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
+use crate::pg::demand;
 use crate::pg::spi::{self, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
@@ -25,6 +26,7 @@ pub fn create_queue(call: &Call) -> Result<Value> {
     privileges::grant_on_queue(&objects);
     explain(&objects, name);
     tick::take_first(name)?;
+    demand::touch(objects.queue_id);
     Ok(Value::Int(1))
 }
 

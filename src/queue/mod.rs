@@ -7,7 +7,7 @@ pub mod maintenance;
 mod objects;
 mod privileges;
 mod rebase;
-mod rotation;
+pub mod rotation;
 mod sequences;
 mod storage;
 mod upgrade;

@@ -21,7 +21,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{self, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
-use crate::pg::{lock, relation, xact};
+use crate::pg::{demand, lock, relation, xact};
 use pgq_core::{Txid, batch};
 use pgrx::PgSqlErrorCode;
 
@@ -41,6 +41,7 @@ pub fn rebase_queue(call: &Call) -> Result<Value> {
     }
     rebase.rewrite_ticks();
     rebase.rewrite_switch();
+    demand::touch(objects.queue_id);
     xact::force_sync_commit();
     Ok(Value::Int(1))
 }

@@ -12,7 +12,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{self, Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type, Value};
-use crate::pg::{lock, relation, xact};
+use crate::pg::{lock, relation, snapshot, xact};
 use pgq_core::{Micros, Txid, rotation};
 use pgrx::PgSqlErrorCode;
 
@@ -43,6 +43,33 @@ pub fn maint_rotate_tables_step2(_: &Call) -> Result<Value> {
         }
     }
     Ok(Value::Int(0))
+}
+
+/// What a rotation that is due would come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    /// Nothing: all tables are empty.
+    Pointless,
+    /// Nothing: the newest tick is older than the last one, though a tick taken now would be young enough. A queue at
+    /// rest has no ticks but those that are taken for this.
+    NeedsTick,
+    /// Consumers may still stand in the way.
+    Possible,
+}
+
+/// What the ticker's process can expect of `maint_rotate_tables_step1` for this queue.
+pub fn prospect(name: Text) -> Prospect {
+    let Some(switch) = Switch::look(&LOOK, name).filter(Switch::is_due) else { return Prospect::Possible };
+    if switch.tables().all(|table| relation::find(Text(&table)).is_some_and(relation::is_surely_empty)) {
+        Prospect::Pointless
+    } else if let Some(step2) = switch.step2
+        && switch.newest_tick().is_some_and(|xmin| xmin <= step2)
+        && snapshot::latest().xmin() > step2
+    {
+        Prospect::NeedsTick
+    } else {
+        Prospect::Possible
+    }
 }
 
 /// What maintenance has to do about rotation.
@@ -160,6 +187,10 @@ impl Switch {
             period: Micros::new(row.interval(7).expect("queue_rotation_period is not null").micros()),
             parent: text(8),
         }
+    }
+
+    fn tables(&self) -> impl Iterator<Item = Vec<u8>> {
+        (0..self.table_count).map(|number| numbered(&self.parent, number))
     }
 
     fn is_due(&self) -> bool {

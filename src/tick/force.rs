@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pg::call::Call;
 use crate::pg::spi::{Statement, View};
 use crate::pg::value::{Type, Value};
-use crate::pg::{sequence, xact};
+use crate::pg::{demand, sequence, xact};
 
 static NEWEST_TICK: Statement = Statement::reading(
     "SELECT t.tick_id FROM pgq.tick t WHERE t.tick_queue = $1
@@ -21,6 +21,7 @@ pub fn force_tick(call: &Call) -> Result<Value> {
         xact::require_writable(c"pgq.force_tick()");
         let far = 1 + 2 * i64::from(queue.rule.max_count.max(0)) + 1000;
         sequence::skip(queue.event_sequence()?, far);
+        demand::touch_at_once(queue.id);
     }
     let newest = NEWEST_TICK.rows_in(View::Latest, &[queue.id.into()]).first();
     Ok(newest.and_then(|row| row.big(0)).into())

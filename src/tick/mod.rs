@@ -1,16 +1,18 @@
 //! Tick: a snapshot of a queue is stored, and ends a batch.
 
 mod channel;
-mod due;
 mod external;
 mod force;
 mod queue;
+mod rest;
 mod take;
 mod ticker;
+mod wanted;
 
 pub use channel::queue_channel;
-pub use due::{due_queues, tick_queue, tick_wanted};
 pub use external::ticker_external;
 pub use force::force_tick;
+pub use rest::Resting;
 pub use take::take_first;
 pub use ticker::{ticker, ticker_all};
+pub use wanted::{tick_for_rotation, tick_queue, tick_wanted};

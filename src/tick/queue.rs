@@ -1,7 +1,8 @@
 //! A queue as the ticker sees it.
 
+use crate::batch;
 use crate::error::{Error, Result};
-use crate::pg::demand;
+use crate::pg::demand::{self, Queues};
 use crate::pg::sequence;
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
@@ -9,6 +10,7 @@ use crate::pg::value::{Timestamp, Type};
 use pgq_core::tick::{ClockCheck, LastTick, TickDecision, TickRule, TickState, check_clock, decide};
 use pgq_core::{Micros, Snapshot, Txid};
 use pgrx::PgSqlErrorCode;
+use std::collections::BTreeSet;
 
 /// A queue's ticker settings and its newest tick, as committed by now.
 pub struct Queue {
@@ -29,6 +31,7 @@ pub struct Queue {
 
 /// The newest tick.
 struct Newest {
+    id: i64,
     time: Timestamp,
     event_seq: i64,
     snapshot: Vec<u8>,
@@ -43,7 +46,8 @@ macro_rules! queues {
             "SELECT q.queue_id, q.queue_name, q.queue_external_ticker, q.queue_ticker_paused,
                     q.queue_ticker_max_count, q.queue_ticker_max_lag, q.queue_ticker_idle_period,
                     q.queue_event_seq, q.queue_tick_seq,
-                    newest.tick_time, newest.tick_event_seq, newest.tick_snapshot::pg_catalog.text, before.tick_time
+                    newest.tick_time, newest.tick_event_seq, newest.tick_snapshot::pg_catalog.text, before.tick_time,
+                    newest.tick_id
                FROM pgq.queue q
                LEFT JOIN LATERAL (
                     SELECT * FROM pgq.tick t WHERE t.tick_queue = q.queue_id
@@ -63,14 +67,20 @@ static TICKED_HERE: Statement = Statement::reading(
     queues!("NOT q.queue_external_ticker AND NOT q.queue_ticker_paused ORDER BY q.queue_name"),
     &[],
 );
-
-// As `demand::mark` makes the marks.
+// As `demand` marks them.
 static TICKED_HERE_WITH: Statement = Statement::reading(
     queues!(
-        "(1::bigint << (q.queue_id % 64)) & $1 <> 0
+        "q.queue_id % $2 = ANY ($1::pg_catalog.int4[])
          AND NOT q.queue_external_ticker AND NOT q.queue_ticker_paused ORDER BY q.queue_name"
     ),
-    &[Type::Big],
+    &[Type::Text, Type::Int],
+);
+static TICKED_HERE_EXCEPT: Statement = Statement::reading(
+    queues!(
+        "q.queue_id <> ALL ($1::pg_catalog.int4[])
+         AND NOT q.queue_external_ticker AND NOT q.queue_ticker_paused ORDER BY q.queue_name"
+    ),
+    &[Type::Text],
 );
 
 impl Queue {
@@ -90,22 +100,20 @@ impl Queue {
         TICKED_HERE.rows_in(View::Latest, &[]).into_iter().map(Queue::from)
     }
 
+    /// Those of them that are not among these.
+    pub fn ticked_here_except(queues: &BTreeSet<i32>) -> impl Iterator<Item = Queue> + use<> {
+        TICKED_HERE_EXCEPT.rows_in(View::Latest, &[array(queues.iter()).into()]).into_iter().map(Queue::from)
+    }
+
     /// Those of them that have one of these marks.
-    pub fn ticked_here_with(marks: demand::Queues) -> impl Iterator<Item = Queue> {
-        let marks = marks.cast_signed();
-        TICKED_HERE_WITH.rows_in(View::Latest, &[marks.into()]).into_iter().map(Queue::from)
+    pub fn ticked_here_with(marks: &Queues) -> impl Iterator<Item = Queue> + use<> {
+        let marks = [array(marks.residues()).into(), demand::RESIDUES.into()];
+        TICKED_HERE_WITH.rows_in(View::Latest, &marks).into_iter().map(Queue::from)
     }
 
     /// The queue of this name, if it is (still) ticked here.
     pub fn to_be_ticked(name: Text) -> Option<Queue> {
         Queue::by_name(Some(name)).filter(|queue| queue.require_ticked_here().is_ok())
-    }
-
-    /// Whether events may be visible that are not in the newest tick: some were inserted since, or by transactions
-    /// that were running then.
-    pub fn has_news(&self) -> Result<bool> {
-        let Some(newest) = &self.newest else { return Ok(true) };
-        Ok(self.event_seq()? > newest.event_seq || !newest.snapshot()?.xip().is_empty())
     }
 
     /// The sequence of event ids.
@@ -142,12 +150,29 @@ impl Queue {
         }
     }
 
-    /// Whether a tick should be tried: one is due, or what is stored is such that it cannot be told.
-    pub fn wants_attention(&self, next: Txid) -> bool {
-        let is_fine = || -> Result<bool> {
-            Ok(!self.is_due(self.event_seq()?) && self.clock(next)? != ClockCheck::Behind)
-        };
-        !is_fine().unwrap_or(false)
+    /// The id of the newest tick.
+    pub fn newest_tick(&self) -> Option<i64> {
+        self.newest.as_ref().map(|newest| newest.id)
+    }
+
+    /// The event sequence; one more than in the newest tick, at least, if there are events after that tick, of which
+    /// the sequence knows nothing when they took their ids before it.
+    pub fn event_seq_with_news(&self) -> Result<i64> {
+        let event_seq = self.event_seq()?;
+        Ok(match &self.newest {
+            Some(newest) if event_seq <= newest.event_seq && batch::has_news(self.id)? => newest.event_seq + 1,
+            _ => event_seq,
+        })
+    }
+
+    /// Whether, the event sequence standing at `event_seq`, there are no events after the newest tick.
+    pub fn is_idle(&self, event_seq: i64) -> bool {
+        self.newest.as_ref().is_some_and(|newest| event_seq <= newest.event_seq)
+    }
+
+    /// Whether [`check`](Self::check) lets it be ticked.
+    pub fn fits_the_clock(&self, next: Txid) -> Result<bool> {
+        Ok(self.clock(next)? != ClockCheck::Behind)
     }
 
     /// Whether a tick is due, the event sequence standing at `event_seq`.
@@ -209,6 +234,12 @@ impl Queue {
     }
 }
 
+/// As the server reads an array.
+fn array(numbers: impl Iterator<Item = impl ToString>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    format!("{{{}}}", numbers.join(","))
+}
+
 impl Newest {
     fn snapshot(&self) -> Result<Snapshot> {
         Text(&self.snapshot).to_string().parse().map_err(|error: pgq_core::snapshot::SnapshotError| {
@@ -235,6 +266,7 @@ impl From<Row> for Queue {
             tick_sequence: text(8),
             newest: row.time(9).map(|time| Newest {
                 time,
+                id: row.big(13).expect("tick_id is NOT NULL"),
                 event_seq: row.big(10).unwrap_or(0),
                 snapshot: text(11),
                 before: row.time(12),

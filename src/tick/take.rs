@@ -55,9 +55,16 @@ impl Queue {
         self.tick_if(|queue, event_seq| Ok(queue.is_due(event_seq)))
     }
 
-    /// Takes a tick if the queue has news, however young the newest tick is; its id.
-    pub fn tick_if_news(&self) -> Result<Option<i64>> {
-        self.tick_if(|queue, _| queue.has_news())
+    /// The same, with an eye on events of which the sequence knows nothing.
+    pub fn tick_if_due_or_late(&self) -> Result<Option<i64>> {
+        self.tick_if(|queue, event_seq| {
+            Ok(queue.is_due(event_seq) || queue.is_due(queue.event_seq_with_news()?))
+        })
+    }
+
+    /// Takes a tick, however young the newest one is; its id.
+    pub fn tick_at_once(&self) -> Result<Option<i64>> {
+        self.tick_if(|_, _| Ok(true))
     }
 
     fn tick_if(&self, is_wanted: impl Fn(&Queue, i64) -> Result<bool>) -> Result<Option<i64>> {

@@ -86,10 +86,11 @@ const WITHOUT_SEARCH_PATH: [(&str, &str); 5] = [
 ];
 
 /// Functions that anybody may call.
-const PUBLIC: [&str; 16] = [
+const PUBLIC: [&str; 17] = [
     "_sequence_last_value",
     "get_consumer_info",
     "get_queue_info",
+    "queue_channel",
     "quote_fqname",
     "seq_getval",
     "txid_between",

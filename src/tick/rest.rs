@@ -1,0 +1,126 @@
+//! Queues at rest: there is nothing to tick until somebody inserts.
+//!
+//! By the classic rule an idle queue gets a tick every `ticker_idle_period`, for ever. The ticker in the server leaves
+//! out those that would tell nobody anything: every consumer has finished the newest tick, no event came after it, and
+//! no other node of a cascade waits to hear that time goes on. Commits mark their queues (`pg::demand`), so a queue
+//! at rest is not even looked at, but for one look in a while, which finds what came by ways that mark nothing.
+
+use super::queue::Queue;
+use crate::error::Result;
+use crate::pg::demand::{self, Queues};
+use crate::pg::spi::{Statement, View};
+use crate::pg::value::Type;
+use crate::pg::xact;
+use pgq_core::Txid;
+use std::collections::BTreeSet;
+
+/// What a ticker's process knows of the queues of its database. It may be lost.
+#[derive(Default)]
+pub struct Resting {
+    queues: BTreeSet<i32>,
+    /// Whether the last look found all queues at rest.
+    are_all: bool,
+}
+
+impl Resting {
+    /// Whether a look can find anything to do.
+    pub fn needs_a_look(&self) -> bool {
+        !self.are_all || demand::is_pending()
+    }
+
+    /// These have got events.
+    pub fn wake(&mut self, queues: &Queues) {
+        self.queues.retain(|queue| !queues.have(*queue));
+        self.are_all = false;
+    }
+
+    /// All are to be looked at again.
+    pub fn forget(&mut self) {
+        *self = Resting::default();
+    }
+
+    /// The names of the queues that are due. Only looks: no transaction id is assigned, no lock taken. A queue of
+    /// which that cannot be told is named too, so that the attempt to tick it shows what is wrong with it.
+    pub fn due_queues(&mut self) -> Vec<Vec<u8>> {
+        let marks = demand::take_pending();
+        self.wake(&marks);
+        let next = xact::next_txid();
+        let cascaded = cascaded_queues();
+        let (mut due, mut news) = (Vec::new(), Queues::default());
+        self.are_all = true;
+        for queue in Queue::ticked_here_except(&self.queues) {
+            match queue.outlook(next, &cascaded) {
+                Ok(Outlook::Rests) => _ = self.queues.insert(queue.id),
+                Ok(Outlook::Waits) => {
+                    self.are_all = false;
+                    news.add(queue.id);
+                }
+                Ok(Outlook::Due) | Err(_) => {
+                    self.are_all = false;
+                    due.push(queue.name);
+                }
+            }
+        }
+        // With these a consumer that comes now gets a tick at once.
+        demand::give_back_pending(&news.among(&marks));
+        due
+    }
+}
+
+/// What a look at a queue says.
+enum Outlook {
+    /// It should be ticked now.
+    Due,
+    /// Its time has not come.
+    Waits,
+    /// Nothing will change until there are events.
+    Rests,
+}
+
+static IS_BEHIND: Statement = Statement::reading(
+    "SELECT FROM pgq.subscription s
+      WHERE s.sub_queue = $1 AND (s.sub_batch IS NOT NULL OR s.sub_last_tick <> $2)
+      LIMIT 1",
+    &[Type::Int, Type::Big],
+);
+
+impl Queue {
+    fn outlook(&self, next: Txid, cascaded: &BTreeSet<i32>) -> Result<Outlook> {
+        let event_seq = self.event_seq_with_news()?;
+        if !self.fits_the_clock(next)? || self.is_due(event_seq) && !self.is_idle(event_seq) {
+            return Ok(Outlook::Due);
+        }
+        if self.is_idle(event_seq) && !cascaded.contains(&self.id) && !self.has_consumers_behind() {
+            return Ok(Outlook::Rests);
+        }
+        Ok(if self.is_due(event_seq) { Outlook::Due } else { Outlook::Waits })
+    }
+
+    fn has_consumers_behind(&self) -> bool {
+        self.newest_tick().is_none_or(|newest| {
+            IS_BEHIND.rows_in(View::Latest, &[self.id.into(), newest.into()]).count() > 0
+        })
+    }
+}
+
+/// The table by which pgq_node knows the queues of its cascades, if it is what it should be: who may make schemas must
+/// not get into the ticker by one.
+static HAS_CASCADES: Statement = Statement::reading(
+    "SELECT FROM pg_catalog.pg_class c
+       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       JOIN pg_catalog.pg_roles owner ON owner.oid = c.relowner
+      WHERE n.nspname = 'pgq_node' AND c.relname = 'node_info' AND c.relkind = 'r' AND owner.rolsuper",
+    &[],
+);
+static CASCADED: Statement = Statement::reading(
+    "SELECT q.queue_id FROM pgq.queue q JOIN pgq_node.node_info n ON n.queue_name = q.queue_name",
+    &[],
+);
+
+/// The queues whose ticks go to other nodes, which wait for them also when they tell nothing new.
+fn cascaded_queues() -> BTreeSet<i32> {
+    match HAS_CASCADES.rows_in(View::Latest, &[]).count() {
+        0 => BTreeSet::new(),
+        _ => CASCADED.rows_in(View::Latest, &[]).into_iter().filter_map(|row| row.int(0)).collect(),
+    }
+}
