@@ -108,7 +108,12 @@ fn consume(mut session: Session, queue: usize, ended: &AtomicBool) -> Vec<((usiz
     while !ended.load(Ordering::Relaxed) {
         match consumer.next_batch(&mut session).unwrap() {
             Some(batch) => {
-                if timed_out { eprintln!("q{queue} {:?}: after a timeout there was batch {batch:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()); }
+                if timed_out {
+                    eprintln!(
+                        "q{queue} {:?}: after a timeout there was batch {batch:?}",
+                        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+                    );
+                }
                 timed_out = false;
                 let events = batch.events(&mut session).unwrap();
                 let now = Instant::now();
@@ -116,7 +121,8 @@ fn consume(mut session: Session, queue: usize, ended: &AtomicBool) -> Vec<((usiz
                 batch.finish(&mut session).unwrap();
             }
             None => {
-                timed_out = session.notifications().timeout_iter(Duration::from_secs(1)).next().unwrap().is_none();
+                timed_out =
+                    session.notifications().timeout_iter(Duration::from_secs(1)).next().unwrap().is_none();
             }
         }
     }

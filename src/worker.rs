@@ -193,9 +193,14 @@ impl Database for Served {
                     failpoint::hit(failpoint::ROTATE_BETWEEN_STEPS);
                 }
                 let argument = argument.as_ref().map(|argument| Text(&argument.0));
-                match argument.filter(|_| function.0 == b"pgq.maint_rotate_tables_step1").map(rotation::prospect) {
+                match argument
+                    .filter(|_| function.0 == b"pgq.maint_rotate_tables_step1")
+                    .map(rotation::prospect)
+                {
                     Some(Prospect::Pointless) => Ok(0),
-                    Some(Prospect::NeedsTick) => tick::tick_for_rotation(argument.expect("a queue")).map(i64::from),
+                    Some(Prospect::NeedsTick) => {
+                        tick::tick_for_rotation(argument.expect("a queue")).map(i64::from)
+                    }
                     Some(Prospect::Possible) | None => maintenance::call(Text(&function.0), argument),
                 }
             }

@@ -9,5 +9,5 @@ mod sql;
 pub use cursor::get_batch_cursor;
 pub use description::Batch;
 pub use events::{batch_events, get_batch_events};
-pub use news::has_news;
+pub use news::News;
 pub use sql::{batch_event_sql, batch_event_tables};

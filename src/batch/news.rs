@@ -3,12 +3,13 @@
 use super::description::{self, tables_between};
 use super::events::open;
 use crate::error::Result;
-use crate::pg::scan::has_events;
+use crate::pg::scan::{self, ReadableTable};
 use crate::pg::snapshot;
 use crate::pg::spi::{Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::Type;
-use pgq_core::BatchBounds;
+use pgq_core::backlog::Cutter;
+use pgq_core::{BatchBounds, Snapshot};
 
 static NEWEST_TICK: Statement = Statement::reading(
     "SELECT q.queue_data_pfx, q.queue_cur_table, q.queue_ntables, q.queue_switch_step1, q.queue_switch_step2,
@@ -20,15 +21,47 @@ static NEWEST_TICK: Statement = Statement::reading(
     &[Type::Int],
 );
 
-/// Whether a batch from the newest tick up to now would hold events. The sequence of event ids does not tell: a
-/// transaction may have taken its ids before that tick and been committed after it, and events that were put off come
-/// back with the ids they had.
-///
-/// True also when that cannot be told, since there is no tick, or a table was altered.
-pub fn has_news(queue_id: i32) -> Result<bool> {
-    let Some(row) = NEWEST_TICK.rows_in(View::Latest, &[queue_id.into()]).first() else { return Ok(true) };
-    let (start, end) = (description::snapshot(row.text(5))?, snapshot::latest());
-    let tables = tables_between(&row, 0, &start, &end)?;
-    let tables = tables.iter().map(|name| open(Text(name))).collect::<Result<Option<Vec<_>>>>()?;
-    Ok(tables.is_none_or(|tables| has_events(&tables, &BatchBounds::new(&start, &end))))
+/// What became visible after the newest tick of a queue.
+pub struct News {
+    start: Snapshot,
+    now: Snapshot,
+    /// `None`: a table is not as we made it.
+    tables: Option<Vec<ReadableTable>>,
+}
+
+impl News {
+    /// Up to now; `None` if the queue has no tick.
+    pub fn of_queue(queue_id: i32) -> Result<Option<News>> {
+        let Some(row) = NEWEST_TICK.rows_in(View::Latest, &[queue_id.into()]).first() else {
+            return Ok(None);
+        };
+        let (start, now) = (description::snapshot(row.text(5))?, snapshot::latest());
+        let names = tables_between(&row, 0, &start, &now)?;
+        let tables = names.iter().map(|name| open(Text(name))).collect::<Result<Option<Vec<_>>>>()?;
+        Ok(Some(News { start, now, tables }))
+    }
+
+    /// Whether there are events. The sequence of their ids does not tell: a transaction may have drawn its ids before
+    /// that tick and been committed after it, and events that were put off come back with the ids they had.
+    ///
+    /// True also when that cannot be told.
+    pub fn has_events(&self) -> bool {
+        self.tables.as_ref().is_none_or(|tables| scan::has_events(tables, &self.bounds()))
+    }
+
+    /// Snapshots that cut the events behind every `piece` of the ids between `from` and `to`, where that is possible,
+    /// each with the id behind which it cuts. See `pgq_core::backlog`.
+    pub fn cuts(&self, from: i64, to: i64, piece: i64) -> Vec<(i64, Snapshot)> {
+        let Some(tables) = &self.tables else { return Vec::new() };
+        let bounds = self.bounds();
+        let mut cutter = Cutter::new(&self.start, &self.now, from, to, piece);
+        scan::visit_transactions(tables, &bounds, |txid, last_id| cutter.see(txid, last_id));
+        cutter.turn();
+        scan::visit_transactions(tables, &bounds, |txid, last_id| cutter.see_again(txid, last_id));
+        cutter.finish()
+    }
+
+    fn bounds(&self) -> BatchBounds {
+        BatchBounds::new(&self.start, &self.now)
+    }
 }

@@ -39,7 +39,8 @@ pub fn is_surely_empty(table: pg_sys::Oid) -> bool {
         let pages = match relation.is_null() {
             true => 0,
             false => {
-                let pages = pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
+                let pages =
+                    pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
                 pg_sys::relation_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
                 pages
             }

@@ -105,6 +105,29 @@ pub fn has_events(tables: &[ReadableTable], bounds: &BatchBounds) -> bool {
     visit(tables, bounds, |_, _| ControlFlow::Break(())).is_break()
 }
 
+/// Shows the transactions with events within the bounds, and the highest id that each has drawn for them. One that
+/// wrote several tables comes once for each. Events that come back to one subscription keep the id that was drawn long
+/// ago; they count as if they were the last.
+pub fn visit_transactions(tables: &[ReadableTable], bounds: &BatchBounds, mut see: impl FnMut(Txid, i64)) {
+    for table in tables {
+        let mut last: Option<(i64, i64)> = None;
+        let mut next = |event: Option<(i64, i64)>| match (&mut last, event) {
+            (Some((txid, highest)), Some((of, id))) if *txid == of => *highest = id.max(*highest),
+            (last, event) => {
+                last.iter().for_each(|(txid, highest)| see(Txid::new(*txid as u64), *highest));
+                *last = event;
+            }
+        };
+        // SAFETY: the event is pinned as long as it is looked at.
+        let ControlFlow::Continue(()) = visit(std::slice::from_ref(table), bounds, |event, _| unsafe {
+            let id = if event.has_owner() { i64::MAX } else { event.big(column::ID) };
+            next(Some((event.big(column::TXID), id)));
+            ControlFlow::<Infallible>::Continue(())
+        });
+        next(None);
+    }
+}
+
 /// Shows the events within the bounds, those of one transaction in a table together, until it is enough.
 fn visit<B>(
     tables: &[ReadableTable],
@@ -169,7 +192,8 @@ fn scan<B>(
         pg_sys::index_rescan(scan, keys.as_mut_ptr(), keys.len() as i32, std::ptr::null_mut(), 0);
         let mut flow = ControlFlow::Continue(());
         while flow.is_continue()
-            && pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
+            && pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot)
+        {
             pgrx::check_for_interrupts!();
             let tuple = (*slot.cast::<pg_sys::BufferHeapTupleTableSlot>()).base.tuple;
             let event = Event { tuple, data: (*tuple).t_data };

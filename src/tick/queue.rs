@@ -1,13 +1,15 @@
 //! A queue as the ticker sees it.
 
-use crate::batch;
+use crate::batch::News;
 use crate::error::{Error, Result};
 use crate::pg::demand::{self, Queues};
 use crate::pg::sequence;
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type};
-use pgq_core::tick::{ClockCheck, LastTick, TickDecision, TickRule, TickState, check_clock, decide};
+use pgq_core::tick::{
+    ClockCheck, LastTick, TickDecision, TickRule, TickState, backlog_piece, check_clock, decide,
+};
 use pgq_core::{Micros, Snapshot, Txid};
 use pgrx::PgSqlErrorCode;
 use std::collections::BTreeSet;
@@ -159,10 +161,24 @@ impl Queue {
     /// the sequence knows nothing when they took their ids before it.
     pub fn event_seq_with_news(&self) -> Result<i64> {
         let event_seq = self.event_seq()?;
-        Ok(match &self.newest {
-            Some(newest) if event_seq <= newest.event_seq && batch::has_news(self.id)? => newest.event_seq + 1,
-            _ => event_seq,
-        })
+        match &self.newest {
+            Some(newest) if event_seq <= newest.event_seq && self.has_news()? => Ok(newest.event_seq + 1),
+            _ => Ok(event_seq),
+        }
+    }
+
+    fn has_news(&self) -> Result<bool> {
+        Ok(News::of_queue(self.id)?.is_none_or(|news| news.has_events()))
+    }
+
+    /// Where ticks should have been while none was taken for long, and the snapshots that make up for them.
+    pub fn missed_ticks(&self, event_seq: i64) -> Result<Vec<(i64, Snapshot)>> {
+        let (Some(newest), Some(piece)) = (&self.newest, backlog_piece(&self.rule, &self.state(event_seq)))
+        else {
+            return Ok(Vec::new());
+        };
+        let news = News::of_queue(self.id)?;
+        Ok(news.map_or_else(Vec::new, |news| news.cuts(newest.event_seq, event_seq, piece)))
     }
 
     /// Whether, the event sequence standing at `event_seq`, there are no events after the newest tick.

@@ -8,6 +8,7 @@ use crate::pg::spi::{Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type, Value};
 use crate::pg::{failpoint, notify, sequence, snapshot, xact};
+use pgq_core::Snapshot;
 
 static STORE: Statement = Statement::changing(
     "INSERT INTO pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
@@ -32,11 +33,21 @@ pub fn store(
     // Before the snapshot is taken: rotation looks for the mark, not for the age of what is announced.
     lock.announce();
     let snapshot = snapshot::latest().as_seen_by_others(xact::assign_txid());
-    let row = [queue.id.into(), id.into(), time.into(), Value::from(snapshot.to_string()), event_seq.into()];
     failpoint::hit(failpoint::TICK_BEFORE_INSERT);
-    STORE.rows_in(View::Latest, &row);
+    insert(queue, id, time, &snapshot, event_seq);
     failpoint::hit(failpoint::TICK_AFTER_INSERT);
     xact::force_sync_commit();
+}
+
+fn insert(
+    queue: &Queue,
+    id: Option<i64>,
+    time: Option<Timestamp>,
+    snapshot: &Snapshot,
+    event_seq: Option<i64>,
+) {
+    let row = [queue.id.into(), id.into(), time.into(), Value::from(snapshot.to_string()), event_seq.into()];
+    STORE.rows_in(View::Latest, &row);
 }
 
 /// Takes the first tick of a queue that this transaction has made.
@@ -81,6 +92,11 @@ impl Queue {
         let event_seq = queue.event_seq()?;
         if !is_wanted(&queue, event_seq)? {
             return Ok(None);
+        }
+        lock.announce();
+        for (event_seq, snapshot) in queue.missed_ticks(event_seq)? {
+            let id = sequence::draw(queue.tick_sequence()?);
+            insert(&queue, Some(id), Some(Timestamp::now()), &snapshot, Some(event_seq));
         }
         let id = sequence::draw(queue.tick_sequence()?);
         store(&lock, &queue, Some(id), Some(Timestamp::now()), Some(event_seq));

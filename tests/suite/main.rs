@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+mod backlog;
 mod batch;
 mod campaign;
 mod capture;

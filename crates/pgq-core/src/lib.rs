@@ -10,10 +10,11 @@
 //! ```
 //!
 //! Everything that can be decided without asking a server is decided here: [`tick`] says whether a tick is
-//! due, [`window`] up to which tick a consumer's next batch goes, [`batch`] which transactions are in it and
+//! due, [`backlog`] how to make up for ticks that were not taken, [`window`] up to which tick a consumer's next batch goes, [`batch`] which transactions are in it and
 //! which tables hold them, and [`rotation`] when the next table may be emptied. Below them are [`txid`] and
 //! [`snapshot`]. Who calls has fetched what the rule asks for, and stores what it answers.
 
+pub mod backlog;
 pub mod batch;
 pub mod ids;
 pub mod micros;

@@ -109,6 +109,23 @@ fn idle_tick_is_due(rule: &TickRule, last: &LastTick) -> bool {
     half_the_lag_is_over && (distance_has_doubled || last.age >= rule.idle_period)
 }
 
+/// How long a tick must be overdue before the backlog is cut: above what a busy ticker is late.
+const OVERDUE: Micros = Micros::new(10_000_000);
+
+/// Pieces are so many times `max_count`, and no smaller than this: a batch costs a consumer a few round trips, which
+/// should not count beside its events.
+const PIECE_FACTOR: i64 = 10;
+const SMALLEST_PIECE: i64 = 1000;
+
+/// The number of events in a batch at which a backlog should be cut, if there is one: when ticks were missing for
+/// long, one tick would make a single batch of all that has come meanwhile. See [`backlog`](crate::backlog).
+pub fn backlog_piece(rule: &TickRule, state: &TickState) -> Option<i64> {
+    let last = state.last.as_ref()?;
+    let piece = i64::from(rule.max_count).saturating_mul(PIECE_FACTOR).max(SMALLEST_PIECE);
+    let is_overdue = last.age.since(rule.max_lag) > OVERDUE;
+    (is_overdue && state.event_seq.saturating_sub(last.event_seq) > piece).then_some(piece)
+}
+
 /// Whether the server's transaction counter fits the ticks it has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockCheck {
