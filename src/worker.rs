@@ -15,7 +15,7 @@ use crate::pg::utility;
 use crate::pg::vacuum::vacuum;
 use crate::queue::maintenance;
 use crate::queue::rotation::{self, Prospect};
-use crate::tick::{self, Resting};
+use crate::tick::{self, Resting, Thinning};
 use crate::{guc, pg};
 use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage};
 use pgrx::pg_sys::Oid;
@@ -50,7 +50,7 @@ pub fn ticker(database: Oid, seat: Seat) {
     demand::wake_me();
     // Whoever wants the database may have said so while this process could not be found in it yet.
     if seat.stage() != Stage::SentAway {
-        pgq_bgworker::serve(&mut Served { seat, resting: Resting::default() });
+        pgq_bgworker::serve(&mut Served { seat, resting: Resting::default(), thinning: Thinning::default() });
     }
 }
 
@@ -61,6 +61,7 @@ struct Server;
 struct Served {
     seat: Seat,
     resting: Resting,
+    thinning: Thinning,
 }
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -205,6 +206,20 @@ impl Database for Served {
                 }
             }
         })
+    }
+
+    fn crowded_queues(&mut self) -> Result<Vec<Name>, Failure> {
+        if !std::mem::take(&mut self.resting.was_disturbed) {
+            return Ok(Vec::new());
+        }
+        work("look for ticks that nobody needs", || {
+            Ok(self.thinning.crowded_queues().into_iter().map(Name).collect())
+        })
+    }
+
+    fn thin(&mut self, queue: &Name) -> Result<(), Failure> {
+        let queue = Text(&queue.0);
+        work(&format!("thin the ticks of queue \"{queue}\""), || self.thinning.thin(queue))
     }
 
     fn report(&mut self, stage: Stage) {

@@ -64,6 +64,10 @@ pub enum Work {
     Tick(Name),
     /// Bring back some of the events that somebody wanted again.
     Retry,
+    /// See which queues have more ticks than anybody needs.
+    LookForCrowded,
+    /// Forget such ticks of a queue.
+    Thin(Name),
     /// Ask what maintenance there is to do.
     Plan,
     /// Do one thing of that.
@@ -78,6 +82,8 @@ impl fmt::Display for Work {
             Work::TickWanted => f.write_str("ticks for consumers that wait"),
             Work::Tick(queue) => write!(f, "tick of queue \"{queue}\""),
             Work::Retry => f.write_str("pgq.maint_retry_events()"),
+            Work::LookForCrowded => f.write_str("look for ticks that nobody needs"),
+            Work::Thin(queue) => write!(f, "thinning of the ticks of queue \"{queue}\""),
             Work::Plan => f.write_str("pgq.maint_operations()"),
             Work::Operation(operation) => operation.fmt(f),
         }

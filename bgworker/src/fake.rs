@@ -36,6 +36,8 @@ pub struct FakeDatabase {
     queues: Vec<Name>,
     /// Queues with news for which somebody waits.
     pub wanted: Vec<&'static str>,
+    /// Queues with many ticks.
+    pub crowded: Vec<Name>,
     pub settings: Settings,
     pub version: Option<String>,
     /// When the extension is dropped.
@@ -60,6 +62,7 @@ impl FakeDatabase {
             left: false,
             queues: queues.iter().copied().map(name).collect(),
             wanted: Vec::new(),
+            crowded: Vec::new(),
             settings: DEFAULTS,
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             gone_at: None,
@@ -163,6 +166,12 @@ impl Database for FakeDatabase {
     }
     fn perform(&mut self, operation: &Operation) -> Result<i64, Failure> {
         self.called(format!("do {operation}"))
+    }
+    fn crowded_queues(&mut self) -> Result<Vec<Name>, Failure> {
+        Ok(std::mem::take(&mut self.crowded))
+    }
+    fn thin(&mut self, queue: &Name) -> Result<(), Failure> {
+        self.called(format!("thin {queue}")).map(|_| ())
     }
     fn report(&mut self, stage: Stage) {
         self.reports.push(stage);

@@ -43,12 +43,21 @@ pub trait Database: Process {
     /// Does one thing of that; an answer that is not zero asks for another call.
     fn perform(&mut self, operation: &Operation) -> Result<i64, Failure>;
 
+    /// The queues with more ticks than anybody needs. Changes nothing.
+    fn crowded_queues(&mut self) -> Result<Vec<Name>, Failure>;
+
+    /// Forgets such ticks of a queue.
+    fn thin(&mut self, queue: &Name) -> Result<(), Failure>;
+
     /// Tells the launcher how far this process has come.
     fn report(&mut self, stage: Stage);
 }
 
 /// What is found by marks in memory is looked for without them this often.
 const FRESH_LOOK_PERIOD: Duration = Duration::from_secs(60);
+
+/// How often ticks are looked through that nobody needs any more.
+const THINNING_PERIOD: Duration = Duration::from_secs(10);
 
 /// A chore that asks for another call is called so often before the others get their turn.
 const CALLS_IN_A_ROW: u32 = 1000;
@@ -79,6 +88,7 @@ pub(crate) struct Ticker {
     fresh_looks: Every,
     demands: Every,
     retries: Every,
+    thinning: Every,
     maintenance: Every,
     chores: VecDeque<Chore>,
     troubles: Troubles<Work>,
@@ -91,6 +101,24 @@ pub(crate) struct Ticker {
 struct Chore {
     work: Work,
     calls: u32,
+}
+
+/// Of each kind there is one round at a time.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Retry,
+    Thinning,
+    Maintenance,
+}
+
+impl Kind {
+    fn of(chore: &Work) -> Kind {
+        match chore {
+            Work::Retry => Kind::Retry,
+            Work::LookForCrowded | Work::Thin(_) => Kind::Thinning,
+            _ => Kind::Maintenance,
+        }
+    }
 }
 
 impl Ticker {
@@ -189,18 +217,16 @@ impl Ticker {
     }
 
     fn plan_chores(&mut self, now: Duration, settings: &Settings) {
-        let waiting =
-            |work: fn(&Work) -> bool, chores: &VecDeque<Chore>| chores.iter().any(|c| work(&c.work));
-        if !waiting(|work| *work == Work::Retry, &self.chores)
-            && self.retries.begins(now, settings.retry_period)
-        {
-            self.chores.push_back(Chore { work: Work::Retry, calls: 0 });
-        }
-        if !waiting(|work| *work != Work::Retry, &self.chores)
-            && self.maintenance.begins(now, settings.maint_period)
-        {
-            self.chores.push_back(Chore { work: Work::Plan, calls: 0 });
-        }
+        let is_at_work = |kind: Kind| self.chores.iter().any(|chore| kind == Kind::of(&chore.work));
+        let plans = [
+            (Kind::Retry, Work::Retry, &mut self.retries, settings.retry_period),
+            (Kind::Thinning, Work::LookForCrowded, &mut self.thinning, THINNING_PERIOD),
+            (Kind::Maintenance, Work::Plan, &mut self.maintenance, settings.maint_period),
+        ];
+        let planned = plans.map(|(kind, first, every, period)| {
+            (!is_at_work(kind) && every.begins(now, period)).then_some(Chore { work: first, calls: 0 })
+        });
+        self.chores.extend(planned.into_iter().flatten());
     }
 
     fn do_chore(&mut self, database: &mut impl Database, chore: Chore) {
@@ -211,6 +237,15 @@ impl Ticker {
                 let works = operations.into_iter().flatten().map(Work::Operation);
                 self.chores.extend(works.map(|work| Chore { work, calls: 0 }));
                 return;
+            }
+            Work::LookForCrowded => {
+                let queues = self.attempt(database, Work::LookForCrowded, Database::crowded_queues);
+                let works = queues.into_iter().flatten().map(Work::Thin);
+                self.chores.extend(works.map(|work| Chore { work, calls: 0 }));
+                return;
+            }
+            Work::Thin(queue) => {
+                self.attempt(database, work.clone(), |database| database.thin(queue)).map(|()| 0)
             }
             Work::Retry => self.attempt(database, Work::Retry, Database::retry),
             Work::Operation(operation) => {
@@ -265,6 +300,7 @@ impl Ticker {
         let next = [
             self.ticks.next(settings.ticker_period),
             self.retries.next(settings.retry_period),
+            self.thinning.next(THINNING_PERIOD),
             self.maintenance.next(settings.maint_period),
         ];
         next.into_iter().min().unwrap_or_default().saturating_sub(now)
@@ -320,6 +356,15 @@ mod tests {
         }
         assert_eq!((database.count("tick a"), database.count("tick b")), (5, 1));
         assert_eq!(database.log.len(), 1, "{:?}", database.log);
+    }
+
+    #[test]
+    fn queues_with_many_ticks_are_thinned_one_by_one() {
+        let mut database = FakeDatabase::with_queues(&[]);
+        database.run_for(secs(1));
+        database.crowded = vec![name("a"), name("b")];
+        database.run_for(secs(60));
+        assert_eq!((database.count("thin a"), database.count("thin b")), (1, 1));
     }
 
     #[test]
@@ -397,7 +442,7 @@ mod tests {
     fn ticks_longer_than_the_period_leave_chores_their_turn() {
         let mut database = FakeDatabase::with_queues(&["a"]);
         database.takes.insert("tick".to_owned(), secs(5));
-        database.run_for(secs(10));
+        database.run_for(secs(15));
         assert_eq!(database.count("retry"), 1);
         assert_eq!(database.count("plan"), 1);
     }

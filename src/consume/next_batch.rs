@@ -3,7 +3,7 @@
 use super::window::{Wishes, tick_at};
 use crate::error::{Error, Result, or_null};
 use crate::pg::call::Call;
-use crate::pg::spi::{Row, Statement};
+use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type, Value};
 use crate::pg::{demand, failpoint, xact};
@@ -30,6 +30,7 @@ pub fn next_batch_custom(call: &Call) -> Result<Value> {
             return Ok(Value::Record(vec![Value::Null; 7]));
         };
         if let Some(batch) = position.open(&end) {
+            let end = position.settle(end)?;
             return Ok(batch_record(batch, &position.tick, &end));
         }
         // Another session of this consumer was quicker: its batch is ours too.
@@ -80,6 +81,18 @@ static OPEN: Statement = Statement::changing(
     &[Type::Int, Type::Int, Type::Big, Type::Big],
 );
 
+/// The tick itself, if it is still there, else the next one after it.
+static STILL_THERE: Statement = Statement::reading(
+    "SELECT t.tick_id, t.tick_time, t.tick_event_seq FROM pgq.tick t
+      WHERE t.tick_queue = $1 AND t.tick_id >= $2
+      ORDER BY t.tick_queue, t.tick_id LIMIT 1",
+    &[Type::Int, Type::Big],
+);
+static SETTLE: Statement = Statement::changing(
+    "UPDATE pgq.subscription SET sub_next_tick = $3 WHERE sub_queue = $1 AND sub_consumer = $2",
+    &[Type::Int, Type::Int, Type::Big],
+);
+
 impl Position {
     fn find(queue: Option<Text>, consumer: Option<Text>) -> Result<Position> {
         let row = FIND.rows(&[queue.into(), consumer.into()]).first();
@@ -111,6 +124,21 @@ impl Position {
         xact::force_sync_commit();
         failpoint::hit(failpoint::BATCH_OPENED);
         Some(batch.into())
+    }
+
+    /// The end of the batch just opened. A consumer that is behind may have waited for the ticker, which was forgetting
+    /// ticks ahead of it, and the chosen one with them: then the batch goes on to the next one.
+    fn settle(&self, chosen: TickPoint) -> Result<TickPoint> {
+        let row = STILL_THERE.rows_in(View::Latest, &[self.queue_id.into(), chosen.id.get().into()]).first();
+        let end = row.and_then(|row| tick_at(&row, 0)).ok_or_else(|| {
+            Error::raised("queue data is corrupt: the tick at the end of the new batch is not there")
+                .detail("Its row in pgq.tick was removed by hand, and all behind it.")
+        })?;
+        if end.id != chosen.id {
+            SETTLE
+                .rows_in(View::Latest, &[self.queue_id.into(), self.consumer_id.into(), end.id.get().into()]);
+        }
+        Ok(end)
     }
 }
 

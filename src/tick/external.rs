@@ -6,7 +6,7 @@ use crate::error::{Error, Result, or_null};
 use crate::pg::call::Call;
 use crate::pg::lock::TickLock;
 use crate::pg::value::Value;
-use crate::pg::{sequence, xact};
+use crate::pg::{demand, sequence, xact};
 
 /// `ticker(i_queue_name, i_tick_id, i_orig_timestamp, i_event_seq)`: stores a tick with the local snapshot and
 /// raises the queue's sequences to it, so that the queue can take over as origin.
@@ -19,6 +19,7 @@ pub fn ticker_external(call: &Call) -> Result<Value> {
         })?;
     xact::require_writable(c"pgq.ticker()");
     let lock = TickLock::take(queue.id);
+    demand::touch(queue.id);
     take::store(&lock, &queue, id, time, event_seq);
     if let (Some(id), Some(event_seq)) = (id, event_seq) {
         sequence::raise(queue.tick_sequence()?, id);

@@ -6,6 +6,7 @@ mod force;
 mod queue;
 mod rest;
 mod take;
+mod thin;
 mod ticker;
 mod wanted;
 
@@ -14,5 +15,6 @@ pub use external::ticker_external;
 pub use force::force_tick;
 pub use rest::Resting;
 pub use take::take_first;
+pub use thin::Thinning;
 pub use ticker::{ticker, ticker_all};
 pub use wanted::{tick_for_rotation, tick_queue, tick_wanted};

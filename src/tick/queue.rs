@@ -251,7 +251,7 @@ impl Queue {
 }
 
 /// As the server reads an array.
-fn array(numbers: impl Iterator<Item = impl ToString>) -> String {
+pub fn array(numbers: impl Iterator<Item = impl ToString>) -> String {
     let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
     format!("{{{}}}", numbers.join(","))
 }

@@ -20,6 +20,8 @@ pub struct Resting {
     queues: BTreeSet<i32>,
     /// Whether the last look found all queues at rest.
     are_all: bool,
+    /// Whether any queue had news since this was last made false.
+    pub was_disturbed: bool,
 }
 
 impl Resting {
@@ -32,11 +34,12 @@ impl Resting {
     pub fn wake(&mut self, queues: &Queues) {
         self.queues.retain(|queue| !queues.have(*queue));
         self.are_all = false;
+        self.was_disturbed |= !queues.are_none();
     }
 
     /// All are to be looked at again.
     pub fn forget(&mut self) {
-        *self = Resting::default();
+        *self = Resting { was_disturbed: self.was_disturbed, ..Resting::default() };
     }
 
     /// The names of the queues that are due. Only looks: no transaction id is assigned, no lock taken. A queue of
@@ -118,7 +121,7 @@ static CASCADED: Statement = Statement::reading(
 );
 
 /// The queues whose ticks go to other nodes, which wait for them also when they tell nothing new.
-fn cascaded_queues() -> BTreeSet<i32> {
+pub fn cascaded_queues() -> BTreeSet<i32> {
     match HAS_CASCADES.rows_in(View::Latest, &[]).count() {
         0 => BTreeSet::new(),
         _ => CASCADED.rows_in(View::Latest, &[]).into_iter().filter_map(|row| row.int(0)).collect(),

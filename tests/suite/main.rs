@@ -22,6 +22,7 @@ mod retry;
 mod rights;
 mod scene;
 mod surface;
+mod thinning;
 mod ticker;
 mod ticks;
 mod txid;

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod micros;
 pub mod rotation;
 pub mod snapshot;
+pub mod thinning;
 pub mod tick;
 pub mod txid;
 pub mod window;

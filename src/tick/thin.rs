@@ -1,0 +1,162 @@
+//! Forgetting ticks that nobody needs, where more were taken than the classic rule would have.
+
+use crate::error::Result;
+use crate::pg::spi::{Row, Statement, View};
+use crate::pg::text::Text;
+use crate::pg::value::Type;
+use pgq_core::Micros;
+use pgq_core::thinning::{Tick, superfluous};
+use pgq_core::tick::TickRule;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// More than so many ticks of a queue are looked through.
+const ENOUGH: i64 = 1000;
+
+/// What a ticker's process remembers of its thinning. It may be lost.
+#[derive(Default)]
+pub struct Thinning {
+    /// Up to which tick each queue was looked through.
+    done: BTreeMap<i32, i64>,
+}
+
+static SPANS: Statement = Statement::reading(
+    "SELECT q.queue_id, q.queue_name, oldest.tick_id, newest.tick_id
+       FROM pgq.queue q
+       JOIN LATERAL (SELECT t.tick_id FROM pgq.tick t WHERE t.tick_queue = q.queue_id
+                      ORDER BY t.tick_queue, t.tick_id LIMIT 1) oldest ON true
+       JOIN LATERAL (SELECT t.tick_id FROM pgq.tick t WHERE t.tick_queue = q.queue_id
+                      ORDER BY t.tick_queue DESC, t.tick_id DESC LIMIT 1) newest ON true
+      ORDER BY q.queue_name",
+    &[],
+);
+
+// As rotation does: nobody can be put at a tick meanwhile.
+static LOCK: Statement = Statement::changing(
+    "SELECT queue_id, queue_ticker_max_count, queue_ticker_max_lag
+       FROM pgq.queue WHERE queue_name = $1 FOR NO KEY UPDATE SKIP LOCKED",
+    &[Type::Text],
+);
+
+/// A consumer with an open batch goes on from the end of that.
+macro_rules! stands_before {
+    ($rest:literal) => {
+        concat!(
+            "FROM pgq.subscription
+              WHERE sub_queue = $1 AND coalesce(sub_next_tick, sub_last_tick) < $2 ",
+            $rest
+        )
+    };
+}
+
+static LOCK_THE_SLOW: Statement = Statement::changing(
+    concat!("SELECT sub_consumer ", stands_before!("FOR UPDATE SKIP LOCKED")),
+    &[Type::Int, Type::Big],
+);
+static THE_SLOW: Statement = Statement::reading(
+    concat!("SELECT sub_consumer, coalesce(sub_next_tick, sub_last_tick) ", stands_before!("")),
+    &[Type::Int, Type::Big],
+);
+static NEEDED: Statement = Statement::reading(
+    "SELECT sub_last_tick, sub_next_tick FROM pgq.subscription WHERE sub_queue = $1",
+    &[Type::Int],
+);
+
+// Young ones are just being made batches of.
+static OLD_TICKS: Statement = Statement::reading(
+    "SELECT tick_id, tick_time, tick_event_seq FROM pgq.tick
+      WHERE tick_queue = $1 AND tick_id >= $2 AND tick_time < pg_catalog.now() - '5 seconds'::pg_catalog.interval
+      ORDER BY tick_queue, tick_id",
+    &[Type::Int, Type::Big],
+);
+static FORGET: Statement = Statement::changing(
+    "DELETE FROM pgq.tick WHERE tick_queue = $1 AND tick_id = ANY ($2::pg_catalog.int8[])",
+    &[Type::Int, Type::Text],
+);
+
+impl Thinning {
+    /// The queues with many ticks that were not looked through. Changes nothing.
+    pub fn crowded_queues(&mut self) -> Vec<Vec<u8>> {
+        let mut crowded = Vec::new();
+        let mut done = BTreeMap::new();
+        for row in SPANS.rows_in(View::Latest, &[]) {
+            let (Some(id), Some(name)) = (row.int(0), row.text(1)) else { continue };
+            let (Some(oldest), Some(newest)) = (row.big(2), row.big(3)) else { continue };
+            let from = self.done.get(&id).copied().unwrap_or(oldest);
+            if newest.saturating_sub(from) > ENOUGH {
+                crowded.push(name.0.to_vec());
+            }
+            done.insert(id, from);
+        }
+        self.done = done;
+        crowded
+    }
+
+    /// Forgets ticks of a queue that are closer together than the classic rule would have taken them.
+    ///
+    /// Waits for nobody. A consumer that is behind chooses among the ticks ahead of it, so its row is locked meanwhile;
+    /// one that was just choosing looks again (`next_batch`). In a cascade other nodes have positions of which only the
+    /// watermark is known here: the lowest position, so there nothing is forgotten ahead of that.
+    pub fn thin(&mut self, name: Text) -> Result<()> {
+        let Some(queue) =
+            LOCK.rows_in(View::Latest, &[name.into()]).first().and_then(|row| Queue::of_row(&row))
+        else {
+            return Ok(());
+        };
+        let from = self.done.get(&queue.id).copied().unwrap_or(0);
+        let mut ticks: Vec<Tick> = OLD_TICKS
+            .rows_in(View::Latest, &[queue.id.into(), from.into()])
+            .into_iter()
+            .filter_map(|row| tick_of(&row))
+            .collect();
+        let Some(end) = ticks.last().map(|tick| tick.id) else { return Ok(()) };
+        let free = queue.free_up_to(end);
+        ticks.retain(|tick| tick.id <= free);
+        let Some(end) = ticks.last().map(|tick| tick.id) else { return Ok(()) };
+        let needed = queue.needed_ticks();
+        let superfluous = superfluous(&queue.rule, ticks, |id| needed.contains(&id));
+        if !superfluous.is_empty() {
+            FORGET.rows_in(View::Latest, &[queue.id.into(), super::queue::array(superfluous.iter()).into()]);
+        }
+        self.done.insert(queue.id, end);
+        Ok(())
+    }
+}
+
+struct Queue {
+    id: i32,
+    rule: TickRule,
+}
+
+impl Queue {
+    fn of_row(row: &Row) -> Option<Queue> {
+        let max_lag = Micros::from(row.interval(2)?);
+        Some(Queue {
+            id: row.int(0)?,
+            rule: TickRule { max_count: row.int(1)?, max_lag, idle_period: Micros::ZERO },
+        })
+    }
+
+    /// The last tick up to which nobody can choose one that we forget.
+    fn free_up_to(&self, end: i64) -> i64 {
+        let parameters = [self.id.into(), end.into()];
+        let locked: BTreeSet<i32> = match super::rest::cascaded_queues().contains(&self.id) {
+            true => BTreeSet::new(),
+            false => {
+                let rows = LOCK_THE_SLOW.rows_in(View::Latest, &parameters);
+                rows.into_iter().filter_map(|row| row.int(0)).collect()
+            }
+        };
+        let slow = THE_SLOW.rows_in(View::Latest, &parameters).into_iter();
+        let free = slow.filter(|row| row.int(0).is_none_or(|consumer| !locked.contains(&consumer)));
+        free.filter_map(|row| row.big(1)).min().unwrap_or(end)
+    }
+
+    fn needed_ticks(&self) -> BTreeSet<i64> {
+        let rows = NEEDED.rows_in(View::Latest, &[self.id.into()]).into_iter();
+        rows.flat_map(|row| [row.big(0), row.big(1)]).flatten().collect()
+    }
+}
+
+fn tick_of(row: &Row) -> Option<Tick> {
+    Some(Tick { id: row.big(0)?, time: row.time(1)?.into(), event_seq: row.big(2)? })
+}
