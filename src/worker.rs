@@ -12,12 +12,12 @@ use crate::pg::seat::{self, Seat};
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::utility;
-use crate::pg::vacuum::vacuum;
-use crate::queue::maintenance;
+use crate::pg::vacuum;
 use crate::queue::rotation::{self, Prospect};
+use crate::queue::{maintenance, storage};
 use crate::tick::{self, Resting, Thinning};
 use crate::{guc, pg};
-use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage};
+use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage, Verb};
 use pgrx::pg_sys::Oid;
 use std::ffi::CStr;
 use std::sync::LazyLock;
@@ -179,14 +179,17 @@ impl Database for Served {
             Statement::reading("SELECT func_name, func_arg FROM pgq.maint_operations()", &[]);
         work("pgq.maint_operations()", || {
             let rows = OPERATIONS.rows(&[]).into_iter();
-            Ok(rows.filter_map(|row| Some(Operation::of_row(name(&row, 0)?, name(&row, 1)))).collect())
+            let listed = rows.filter_map(|row| Some(Operation::of_row(name(&row, 0)?, name(&row, 1))));
+            let grown = storage::tables_without_statistics().into_iter();
+            let analyze = |table| Operation::Tend { verb: Verb::Analyze, table: Name(table) };
+            Ok(listed.chain(grown.map(analyze)).collect())
         })
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<i64, Failure> {
         work(&operation.to_string(), || match operation {
-            Operation::Vacuum { table, analyze } => {
-                vacuum(Text(&table.0), *analyze);
+            Operation::Tend { verb, table } => {
+                vacuum::run(verb.sql(), Text(&table.0));
                 Ok(0)
             }
             Operation::Call { function, argument } => {

@@ -13,13 +13,35 @@ pub enum Operation {
         /// Mostly a queue.
         argument: Option<Name>,
     },
-    /// Vacuum a table, which is only asked for where autovacuum is off.
-    Vacuum {
+    /// Vacuum a table, which is only asked for where autovacuum is off, or gather its statistics, or both.
+    Tend {
+        /// What to do.
+        verb: Verb,
         /// `schema.name`
         table: Name,
-        /// And gather its statistics.
-        analyze: bool,
     },
+}
+
+/// What is done to a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Make room for new versions of rows.
+    Vacuum,
+    /// The same, and gather statistics.
+    VacuumAnalyze,
+    /// Gather statistics.
+    Analyze,
+}
+
+impl Verb {
+    /// As the server writes it.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Verb::Vacuum => "VACUUM",
+            Verb::VacuumAnalyze => "VACUUM ANALYZE",
+            Verb::Analyze => "ANALYZE",
+        }
+    }
 }
 
 impl Operation {
@@ -33,8 +55,8 @@ impl Operation {
             .collect();
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         match (words.as_slice(), argument) {
-            ([b"vacuum"], Some(table)) => Operation::Vacuum { table, analyze: false },
-            ([b"vacuum", b"analyze"], Some(table)) => Operation::Vacuum { table, analyze: true },
+            ([b"vacuum"], Some(table)) => Operation::Tend { verb: Verb::Vacuum, table },
+            ([b"vacuum", b"analyze"], Some(table)) => Operation::Tend { verb: Verb::VacuumAnalyze, table },
             (_, argument) => Operation::Call { function: name, argument },
         }
     }
@@ -45,8 +67,7 @@ impl fmt::Display for Operation {
         match self {
             Operation::Call { function, argument: None } => write!(f, "{function}()"),
             Operation::Call { function, argument: Some(argument) } => write!(f, "{function}('{argument}')"),
-            Operation::Vacuum { table, analyze: false } => write!(f, "vacuum {table}"),
-            Operation::Vacuum { table, analyze: true } => write!(f, "vacuum analyze {table}"),
+            Operation::Tend { verb, table } => write!(f, "{} {table}", verb.sql()),
         }
     }
 }
@@ -106,8 +127,8 @@ mod tests {
     fn rows_are_calls_or_vacuums() {
         assert_eq!(shown("pgq.maint_rotate_tables_step1", Some("q")), "pgq.maint_rotate_tables_step1('q')");
         assert_eq!(shown("pgq.maint_rotate_tables_step2", None), "pgq.maint_rotate_tables_step2()");
-        assert_eq!(shown("vacuum", Some("pgq.tick")), "vacuum pgq.tick");
-        assert_eq!(shown("VACUUM  Analyze", Some("pgq.tick")), "vacuum analyze pgq.tick");
+        assert_eq!(shown("vacuum", Some("pgq.tick")), "VACUUM pgq.tick");
+        assert_eq!(shown("VACUUM  Analyze", Some("pgq.tick")), "VACUUM ANALYZE pgq.tick");
         assert_eq!(shown("public.vacuum", Some("q")), "public.vacuum('q')");
     }
 

@@ -16,7 +16,7 @@ mod version;
 #[cfg(test)]
 mod fake;
 
-pub use chore::Operation;
+pub use chore::{Operation, Verb};
 pub use launcher::{Candidate, Cluster, launch};
 pub use process::{Failure, Name, Process, Settings, Stage};
 pub use ticker::{Database, serve};

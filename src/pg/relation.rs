@@ -26,27 +26,22 @@ pub fn lock(name: Text, mode: pg_sys::LOCKMODE) -> Option<pg_sys::Oid> {
     }
 }
 
-/// Whether the table has no pages, so that there is nothing in it that could be removed. Does not wait for who has
-/// locked it: who knows what he puts there.
-pub fn is_surely_empty(table: pg_sys::Oid) -> bool {
+/// The number of pages of the table. Does not wait for who has locked it: then it is unknown.
+pub fn pages(table: pg_sys::Oid) -> Option<u32> {
     const SHARE: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
     // SAFETY: opened under a lock; the table may have been dropped before that.
     unsafe {
         if !pg_sys::ConditionalLockRelationOid(table, SHARE) {
-            return false;
+            return None;
         }
         let relation = pg_sys::try_relation_open(table, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let pages = match relation.is_null() {
-            true => 0,
-            false => {
-                let pages =
-                    pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
-                pg_sys::relation_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
-                pages
-            }
-        };
+        let pages = (!relation.is_null()).then(|| {
+            let pages = pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
+            pg_sys::relation_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+            pages
+        });
         pg_sys::UnlockRelationOid(table, SHARE);
-        pages == 0
+        pages
     }
 }
 

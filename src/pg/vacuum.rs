@@ -1,4 +1,4 @@
-//! VACUUM from a background worker. It cannot run inside a function, nor through SPI; the server's own entry can be
+//! VACUUM and ANALYZE from a background worker. It cannot run inside a function, nor through SPI; the server's own entry can be
 //! called where no function is around, as autovacuum does.
 #![allow(unsafe_code)]
 
@@ -6,12 +6,12 @@ use super::text::Text;
 use pgrx::pg_sys;
 use std::ffi::CString;
 
-/// Vacuums a `schema.table`. Ends the transaction it is called in and leaves another one open, without a snapshot.
-pub fn vacuum(table: Text, analyze: bool) {
-    let verb: &[u8] = if analyze { b"VACUUM ANALYZE " } else { b"VACUUM " };
-    let sql = [verb, &table.quoted_qualified()].concat();
+/// Runs VACUUM, VACUUM ANALYZE or ANALYZE (the `verb`) on a `schema.table`. Ends the transaction it is called in and
+/// leaves another one open, without a snapshot.
+pub fn run(verb: &str, table: Text) {
+    let sql = [verb.as_bytes(), b" ", &table.quoted_qualified()].concat();
     let sql = CString::new(sql).expect("names of the server never contain a zero byte");
-    // SAFETY: the text is one VACUUM statement. It is parsed into the worker's own memory (`PortalContext`), since
+    // SAFETY: the text is one such statement. It is parsed into the worker's own memory (`PortalContext`), since
     // the statement outlives the transaction; the worker is at top level, in no transaction block.
     unsafe {
         let caller = pg_sys::MemoryContextSwitchTo(pg_sys::PortalContext);

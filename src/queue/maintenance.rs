@@ -1,5 +1,6 @@
 //! What has to be done from time to time, and the doing of one item of it.
 
+use super::family;
 use super::rotation::Pending;
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
@@ -16,7 +17,7 @@ pub fn maint_operations(call: &Call) -> Result<Value> {
     let mut rows = call.rows()?;
     list_rotation(&mut rows);
     for (function, source) in &LISTS {
-        if function.is_none_or(exists) {
+        if function.is_none_or(is_ours) {
             source.rows_in(View::Latest, &[]).into_iter().for_each(|row| rows.put(&row.0));
         }
     }
@@ -70,8 +71,10 @@ static LONDISTE: Statement =
 
 static EXISTS: Statement = Statement::reading("SELECT to_regprocedure($1) IS NOT NULL", &[Type::Text]);
 
-fn exists(signature: &str) -> bool {
-    EXISTS.rows(&[signature.into()]).first().is_some_and(|row| row.flag(0))
+/// Whether an extension of the family has this function.
+fn is_ours(signature: &str) -> bool {
+    let schema = signature.split_once('.').map_or("", |(schema, _)| schema);
+    family::is_there(schema) && EXISTS.rows(&[signature.into()]).first().is_some_and(|row| row.flag(0))
 }
 
 /// Makes one call of those that `maint_operations()` lists, in the current transaction. Not 0: call it again at once.

@@ -3,13 +3,14 @@
 mod config;
 mod create;
 mod drop;
+pub mod family;
 pub mod maintenance;
 mod objects;
 mod privileges;
 mod rebase;
 pub mod rotation;
 mod sequences;
-mod storage;
+pub mod storage;
 mod upgrade;
 
 pub use config::set_queue_config;

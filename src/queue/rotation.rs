@@ -60,7 +60,7 @@ pub enum Prospect {
 /// What the ticker's process can expect of `maint_rotate_tables_step1` for this queue.
 pub fn prospect(name: Text) -> Prospect {
     let Some(switch) = Switch::look(&LOOK, name).filter(Switch::is_due) else { return Prospect::Possible };
-    if switch.tables().all(|table| relation::find(Text(&table)).is_some_and(relation::is_surely_empty)) {
+    if switch.tables().all(|table| relation::find(Text(&table)).and_then(relation::pages) == Some(0)) {
         Prospect::Pointless
     } else if let Some(step2) = switch.step2
         && switch.newest_tick().is_some_and(|xmin| xmin <= step2)

@@ -11,6 +11,7 @@ use crate::pg::demand::{self, Queues};
 use crate::pg::spi::{Statement, View};
 use crate::pg::value::Type;
 use crate::pg::xact;
+use crate::queue::family;
 use pgq_core::Txid;
 use std::collections::BTreeSet;
 
@@ -106,15 +107,8 @@ impl Queue {
     }
 }
 
-/// The table by which pgq_node knows the queues of its cascades, if it is what it should be: who may make schemas must
-/// not get into the ticker by one.
-static HAS_CASCADES: Statement = Statement::reading(
-    "SELECT FROM pg_catalog.pg_class c
-       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-       JOIN pg_catalog.pg_roles owner ON owner.oid = c.relowner
-      WHERE n.nspname = 'pgq_node' AND c.relname = 'node_info' AND c.relkind = 'r' AND owner.rolsuper",
-    &[],
-);
+static HAS_NODES: Statement =
+    Statement::reading("SELECT pg_catalog.to_regclass('pgq_node.node_info') IS NOT NULL", &[]);
 static CASCADED: Statement = Statement::reading(
     "SELECT q.queue_id FROM pgq.queue q JOIN pgq_node.node_info n ON n.queue_name = q.queue_name",
     &[],
@@ -122,8 +116,9 @@ static CASCADED: Statement = Statement::reading(
 
 /// The queues whose ticks go to other nodes, which wait for them also when they tell nothing new.
 pub fn cascaded_queues() -> BTreeSet<i32> {
-    match HAS_CASCADES.rows_in(View::Latest, &[]).count() {
-        0 => BTreeSet::new(),
-        _ => CASCADED.rows_in(View::Latest, &[]).into_iter().filter_map(|row| row.int(0)).collect(),
+    let has_nodes = || HAS_NODES.rows_in(View::Latest, &[]).first().is_some_and(|row| row.flag(0));
+    match family::is_there("pgq_node") && has_nodes() {
+        true => CASCADED.rows_in(View::Latest, &[]).into_iter().filter_map(|row| row.int(0)).collect(),
+        false => BTreeSet::new(),
     }
 }

@@ -11,6 +11,7 @@ mod campaign;
 mod capture;
 mod consume;
 mod docs;
+mod idle;
 mod info;
 mod kit;
 mod maintenance;
