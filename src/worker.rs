@@ -141,11 +141,11 @@ impl Database for Served {
         Ok(due?.into_iter().map(Name).collect())
     }
 
-    fn tick(&mut self, queue: &Name) -> Result<(), Failure> {
-        let queue = Text(&queue.0);
-        work(&format!("tick queue \"{queue}\""), || tick::tick_queue(queue))?;
+    fn tick(&mut self, queues: &[Name]) -> Result<Vec<(Name, Failure)>, Failure> {
+        let names: Vec<Text> = queues.iter().map(|queue| Text(&queue.0)).collect();
+        let failed = work("tick queues that are due", || Ok(named(tick::tick_due(&names))))?;
         failpoint::hit(failpoint::TICK_COMMITTED);
-        Ok(())
+        Ok(failed)
     }
 
     fn is_wanted(&mut self) -> bool {
@@ -156,8 +156,7 @@ impl Database for Served {
         let marks = demand::take_wanted();
         self.resting.wake(&marks);
         let failed = work("tick queues for consumers that wait", || {
-            let failed = tick::tick_wanted(&marks, |name| spared(&Name(name.0.to_vec())));
-            Ok(failed.into_iter().map(|(name, error)| (Name(name), told(error))).collect())
+            Ok(named(tick::tick_wanted(&marks, |name| spared(&Name(name.0.to_vec())))))
         });
         if failed.is_err() {
             demand::give_back_waiting(&marks);
@@ -236,6 +235,10 @@ fn name(row: &Row, column: usize) -> Option<Name> {
 
 fn work<T>(activity: &str, work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
     process::transaction(activity, work).map_err(told)
+}
+
+fn named(failed: tick::Failed) -> Vec<(Name, Failure)> {
+    failed.into_iter().map(|(name, error)| (Name(name), told(error))).collect()
 }
 
 /// An error as one line of the log.

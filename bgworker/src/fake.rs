@@ -100,6 +100,11 @@ impl FakeDatabase {
         self.calls.iter().skip_while(|made| *made != call).skip(1).map(String::as_str).collect()
     }
 
+    fn tick_each(&mut self, queues: Vec<Name>) -> Vec<(Name, Failure)> {
+        let outcomes = queues.into_iter().map(|queue| (self.called(format!("tick {queue}")), queue));
+        outcomes.filter_map(|(outcome, queue)| Some((queue, outcome.err()?))).collect()
+    }
+
     fn called(&mut self, call: String) -> Result<i64, Failure> {
         let first_word = call.split(' ').next().unwrap_or_default();
         self.now += self.takes.get(first_word).copied().unwrap_or_default();
@@ -135,15 +140,8 @@ impl Database for FakeDatabase {
     }
     fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure> {
         self.called("wanted".to_owned())?;
-        let wanted: Vec<Name> = self.wanted.drain(..).map(name).filter(|queue| !spared(queue)).collect();
-        let mut failed = Vec::new();
-        for queue in wanted {
-            match self.called(format!("tick {queue}")) {
-                Ok(_) => {}
-                Err(failure) => failed.push((queue, failure)),
-            }
-        }
-        Ok(failed)
+        let wanted = self.wanted.drain(..).map(name).filter(|queue| !spared(queue)).collect();
+        Ok(self.tick_each(wanted))
     }
     fn extension(&mut self) -> Result<Option<String>, Failure> {
         match self.broken.get("extension") {
@@ -155,8 +153,11 @@ impl Database for FakeDatabase {
     fn due_queues(&mut self, _afresh: bool) -> Result<Vec<Name>, Failure> {
         self.called("due".to_owned()).map(|_| self.queues.clone())
     }
-    fn tick(&mut self, queue: &Name) -> Result<(), Failure> {
-        self.called(format!("tick {queue}")).map(|_| ())
+    fn tick(&mut self, queues: &[Name]) -> Result<Vec<(Name, Failure)>, Failure> {
+        if queues.len() > 1 && self.broken.contains_key("commit") {
+            return Err(Failure("commit".to_owned()));
+        }
+        Ok(self.tick_each(queues.to_vec()))
     }
     fn retry(&mut self) -> Result<i64, Failure> {
         self.called("retry".to_owned())

@@ -24,7 +24,7 @@ pub trait Database: Process {
     fn due_queues(&mut self, afresh: bool) -> Result<Vec<Name>, Failure>;
 
     /// Ticks a queue if that is still due.
-    fn tick(&mut self, queue: &Name) -> Result<(), Failure>;
+    fn tick(&mut self, queues: &[Name]) -> Result<Vec<(Name, Failure)>, Failure>;
 
     /// Whether a consumer waits at the end of a queue that may have news. Asks shared memory only.
     fn is_wanted(&mut self) -> bool;
@@ -52,6 +52,9 @@ pub trait Database: Process {
     /// Tells the launcher how far this process has come.
     fn report(&mut self, stage: Stage);
 }
+
+/// So many queues share a transaction: their events are late by the time that it takes.
+const AT_ONCE: usize = 50;
 
 /// What is found by marks in memory is looked for without them this often.
 const FRESH_LOOK_PERIOD: Duration = Duration::from_secs(60);
@@ -192,8 +195,29 @@ impl Ticker {
         let afresh = self.fresh_looks.begins(database.now(), FRESH_LOOK_PERIOD);
         let due = self.attempt(database, Work::LookForDue, |database| database.due_queues(afresh));
         let Some(due) = due else { return };
-        for queue in due {
-            self.attempt(database, Work::Tick(queue.clone()), |database| database.tick(&queue));
+        let now = database.now();
+        let due = due.into_iter().filter(|queue| self.troubles.allow(&Work::Tick(queue.clone()), now));
+        for queues in due.collect::<Vec<_>>().chunks(AT_ONCE) {
+            match database.tick(queues) {
+                Ok(failed) => self.take_note(database, queues, failed),
+                // What spoils the commit may be the fault of one.
+                Err(_) => queues.iter().for_each(|queue| {
+                    let alone = std::slice::from_ref(queue);
+                    let failed =
+                        database.tick(alone).unwrap_or_else(|failure| vec![(queue.clone(), failure)]);
+                    self.take_note(database, alone, failed);
+                }),
+            }
+        }
+    }
+
+    /// These queues were to be ticked, and some of them failed.
+    fn take_note(&mut self, database: &mut impl Database, queues: &[Name], failed: Vec<(Name, Failure)>) {
+        for queue in queues.iter().filter(|queue| failed.iter().all(|(name, _)| name != *queue)) {
+            self.well(database, &Work::Tick(queue.clone()));
+        }
+        for (queue, failure) in failed {
+            self.attempt(database, Work::Tick(queue), |_| Err::<(), _>(failure));
         }
     }
 
@@ -208,9 +232,7 @@ impl Ticker {
         match outcome {
             Ok(failed) => {
                 self.well(database, &Work::TickWanted);
-                for (queue, failure) in failed {
-                    self.attempt(database, Work::Tick(queue), |_| Err::<(), _>(failure));
-                }
+                self.take_note(database, &[], failed);
             }
             Err(failure) => drop(self.attempt(database, Work::TickWanted, |_| Err::<(), _>(failure))),
         }
@@ -356,6 +378,15 @@ mod tests {
         }
         assert_eq!((database.count("tick a"), database.count("tick b")), (5, 1));
         assert_eq!(database.log.len(), 1, "{:?}", database.log);
+    }
+
+    #[test]
+    fn what_spoils_a_commit_costs_the_others_nothing() {
+        let mut database = FakeDatabase::with_queues(&["a", "b", "c"]);
+        database.broken.insert("commit".to_owned(), String::new());
+        database.broken.insert("tick b".to_owned(), "nonsense".to_owned());
+        database.run_for(secs(3));
+        assert_eq!(["tick a", "tick b", "tick c"].map(|call| database.count(call)), [3, 1, 3]);
     }
 
     #[test]

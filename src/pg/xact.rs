@@ -7,6 +7,7 @@ use pgq_core::Txid;
 use pgrx::pg_sys;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
+use std::ffi::CString;
 use std::panic::AssertUnwindSafe;
 
 /// The top-level transaction id, assigned now if the transaction has none yet.
@@ -56,6 +57,24 @@ pub fn require_writable(function: &std::ffi::CStr) {
         pg_sys::PreventCommandIfReadOnly(function.as_ptr());
         pg_sys::PreventCommandDuringRecovery(function.as_ptr());
         pg_sys::PreventCommandIfParallelMode(function.as_ptr());
+    }
+}
+
+/// Lets no statement of this transaction wait longer for a lock.
+pub fn limit_lock_waits(millis: u32) {
+    let value = CString::new(millis.to_string()).expect("digits");
+    // SAFETY: name and value are NUL-terminated and copied; the end of the transaction undoes it.
+    unsafe {
+        pg_sys::set_config_option(
+            c"lock_timeout".as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
     }
 }
 

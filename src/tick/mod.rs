@@ -5,16 +5,16 @@ mod external;
 mod force;
 mod queue;
 mod rest;
+mod rounds;
 mod take;
 mod thin;
 mod ticker;
-mod wanted;
 
 pub use channel::queue_channel;
 pub use external::ticker_external;
 pub use force::force_tick;
 pub use rest::Resting;
+pub use rounds::{Failed, tick_due, tick_for_rotation, tick_wanted};
 pub use take::take_first;
 pub use thin::Thinning;
 pub use ticker::{ticker, ticker_all};
-pub use wanted::{tick_for_rotation, tick_queue, tick_wanted};

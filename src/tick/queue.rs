@@ -70,13 +70,13 @@ static TICKED_HERE: Statement = Statement::reading(
     &[],
 );
 // As `demand` marks them.
-static TICKED_HERE_WITH: Statement = Statement::reading(
-    queues!(
-        "q.queue_id % $2 = ANY ($1::pg_catalog.int4[])
-         AND NOT q.queue_external_ticker AND NOT q.queue_ticker_paused ORDER BY q.queue_name"
-    ),
+static MARKED: Statement = Statement::reading(
+    "SELECT queue_id, queue_name FROM pgq.queue
+      WHERE queue_id % $2 = ANY ($1::pg_catalog.int4[]) ORDER BY queue_name",
     &[Type::Text, Type::Int],
 );
+static ID: Statement =
+    Statement::reading("SELECT queue_id FROM pgq.queue WHERE queue_name = $1", &[Type::Text]);
 static TICKED_HERE_EXCEPT: Statement = Statement::reading(
     queues!(
         "q.queue_id <> ALL ($1::pg_catalog.int4[])
@@ -91,10 +91,9 @@ impl Queue {
         BY_NAME.rows_in(View::Latest, &[name?.into()]).first().map(Queue::from)
     }
 
-    /// The same queue as it is by now; it may be gone.
-    pub fn again(&self) -> Result<Queue> {
-        let row = BY_ID.rows_in(View::Latest, &[self.id.into()]).first();
-        row.map(Queue::from).ok_or_else(|| Error::no_such_queue(Some(Text(&self.name))))
+    /// The queue of this number.
+    pub fn by_id(id: i32) -> Option<Queue> {
+        BY_ID.rows_in(View::Latest, &[id.into()]).first().map(Queue::from)
     }
 
     /// All queues that the ticker has to look after, by name.
@@ -107,15 +106,16 @@ impl Queue {
         TICKED_HERE_EXCEPT.rows_in(View::Latest, &[array(queues.iter()).into()]).into_iter().map(Queue::from)
     }
 
-    /// Those of them that have one of these marks.
-    pub fn ticked_here_with(marks: &Queues) -> impl Iterator<Item = Queue> + use<> {
-        let marks = [array(marks.residues()).into(), demand::RESIDUES.into()];
-        TICKED_HERE_WITH.rows_in(View::Latest, &marks).into_iter().map(Queue::from)
+    /// The number of the queue of this name.
+    pub fn id_of(name: Text) -> Option<i32> {
+        ID.rows_in(View::Latest, &[name.into()]).first()?.int(0)
     }
 
-    /// The queue of this name, if it is (still) ticked here.
-    pub fn to_be_ticked(name: Text) -> Option<Queue> {
-        Queue::by_name(Some(name)).filter(|queue| queue.require_ticked_here().is_ok())
+    /// The numbers and names of those that have one of these marks, by name.
+    pub fn ids_with(marks: &Queues) -> Vec<(i32, Vec<u8>)> {
+        let marks = [array(marks.residues()).into(), demand::RESIDUES.into()];
+        let rows = MARKED.rows_in(View::Latest, &marks).into_iter();
+        rows.filter_map(|row| Some((row.int(0)?, row.text(1)?.0.to_vec()))).collect()
     }
 
     /// The sequence of event ids.
@@ -130,7 +130,10 @@ impl Queue {
 
     /// Without its sequences a queue is broken, or just dropped.
     fn sequence(&self, name: &[u8]) -> Result<pgrx::pg_sys::Oid> {
-        sequence::find(Text(name)).or_else(|error| self.again().and(Err(error)))
+        sequence::find(Text(name)).map_err(|error| match Queue::by_id(self.id) {
+            Some(_) => error,
+            None => Error::no_such_queue(Some(Text(&self.name))),
+        })
     }
 
     /// The highest event id that was handed out; 0 if none was.

@@ -61,46 +61,42 @@ pub fn take_first(name: Text) -> Result<()> {
 }
 
 impl Queue {
-    /// Takes a tick if one is due; its id.
+    /// Takes a tick if one is due; its id. Where none is, it only looks.
     pub fn tick_if_due(&self) -> Result<Option<i64>> {
-        self.tick_if(|queue, event_seq| Ok(queue.is_due(event_seq)))
-    }
-
-    /// The same, with an eye on events of which the sequence knows nothing.
-    pub fn tick_if_due_or_late(&self) -> Result<Option<i64>> {
-        self.tick_if(|queue, event_seq| {
-            Ok(queue.is_due(event_seq) || queue.is_due(queue.event_seq_with_news()?))
-        })
-    }
-
-    /// Takes a tick, however young the newest one is; its id.
-    pub fn tick_at_once(&self) -> Result<Option<i64>> {
-        self.tick_if(|_, _| Ok(true))
-    }
-
-    fn tick_if(&self, is_wanted: impl Fn(&Queue, i64) -> Result<bool>) -> Result<Option<i64>> {
         let event_seq = self.event_seq()?;
         self.check(event_seq, xact::next_txid())?;
-        if !is_wanted(self, event_seq)? {
+        if !self.is_due(event_seq) {
             return Ok(None);
         }
-        xact::require_writable(c"pgq.ticker()");
-        let lock = TickLock::take(self.id);
-        // Another ticker may have been here meanwhile.
-        let queue = self.again()?;
-        queue.require_ticked_here()?;
-        let event_seq = queue.event_seq()?;
-        if !is_wanted(&queue, event_seq)? {
-            return Ok(None);
-        }
+        self.require_ticked_here()?;
+        tick_by_id(self.id, |queue, event_seq| Ok(queue.is_due(event_seq)))
+    }
+
+    fn take_tick(&self, lock: &TickLock, event_seq: i64) -> Result<i64> {
         lock.announce();
-        for (event_seq, snapshot) in queue.missed_ticks(event_seq)? {
-            let id = sequence::draw(queue.tick_sequence()?);
-            insert(&queue, Some(id), Some(Timestamp::now()), &snapshot, Some(event_seq));
+        for (event_seq, snapshot) in self.missed_ticks(event_seq)? {
+            let id = sequence::draw(self.tick_sequence()?);
+            insert(self, Some(id), Some(Timestamp::now()), &snapshot, Some(event_seq));
         }
-        let id = sequence::draw(queue.tick_sequence()?);
-        store(&lock, &queue, Some(id), Some(Timestamp::now()), Some(event_seq));
-        notify::notify(&channel(Text(&queue.name)), &id.to_string());
-        Ok(Some(id))
+        let id = sequence::draw(self.tick_sequence()?);
+        store(lock, self, Some(id), Some(Timestamp::now()), Some(event_seq));
+        notify::notify(&channel(Text(&self.name)), &id.to_string());
+        Ok(id)
+    }
+}
+
+/// Takes a tick if it is wanted, of a queue that is ticked here; its id. What it looks at is as it is under the lock:
+/// another ticker may have been there just before.
+pub fn tick_by_id(queue_id: i32, is_wanted: impl FnOnce(&Queue, i64) -> Result<bool>) -> Result<Option<i64>> {
+    xact::require_writable(c"pgq.ticker()");
+    let lock = TickLock::take(queue_id);
+    let Some(queue) = Queue::by_id(queue_id).filter(|queue| queue.require_ticked_here().is_ok()) else {
+        return Ok(None);
+    };
+    let event_seq = queue.event_seq()?;
+    queue.check(event_seq, xact::next_txid())?;
+    match is_wanted(&queue, event_seq)? {
+        true => queue.take_tick(&lock, event_seq).map(Some),
+        false => Ok(None),
     }
 }
