@@ -148,6 +148,11 @@ const EVENT: &str = "SELECT pgq.insert_event('bench', 'type', :payload)";
 const PLAIN: &str = "INSERT INTO plain (ev_id, ev_time, ev_type, ev_data)
     VALUES (nextval('plain_id_seq'), now(), 'type', :payload)";
 
+/// Transactions of one event a second.
+pub fn event_rate(host: &Host) -> f64 {
+    rate(host, EVENT, "on")
+}
+
 fn rate(host: &Host, sql: &str, synchronous_commit: &str) -> f64 {
     host.clear();
     let script = host.cluster.data_folder().join("bench.sql");

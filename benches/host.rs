@@ -16,8 +16,14 @@ pub const PAYLOAD: &str = "sixty bytes of payload, which is about what a small r
 impl Host {
     /// Starts a cluster with the extension, the queue `bench` and the table `plain`.
     pub fn start(server: &Server) -> Host {
+        Host::preloading(server, "")
+    }
+
+    /// The same with these `shared_preload_libraries`.
+    pub fn preloading(server: &Server, libraries: &str) -> Host {
         let cluster = Cluster::builder_on(server)
             .durable()
+            .conf("shared_preload_libraries", libraries)
             .conf("shared_buffers", "1GB")
             .conf("max_wal_size", "16GB")
             .conf("checkpoint_timeout", "1h")
@@ -39,6 +45,13 @@ impl Host {
     /// A session on the bench database.
     pub fn connect(&self) -> Session {
         self.cluster.connect("postgres")
+    }
+
+    /// Changes a setting of the running server.
+    pub fn set(&self, name: &str, value: &str) {
+        let mut session = self.connect();
+        session.exec(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        session.exec("SELECT pg_reload_conf()");
     }
 
     /// The server's version.

@@ -1,88 +1,112 @@
-//! How long an event takes from its commit to a consumer that listens.
+//! How long an event takes from its commit to a consumer.
 
 use pgq_tests::client::Session;
 use pgq_tests::cluster::Cluster;
 use pgq_tests::latency::Latency;
+use pgq_tests::pgqd::Pgqd;
 use pgq_tests::queue::{self, Consumer};
 use pgq_tests::server::Server;
 use postgres::fallible_iterator::FallibleIterator;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Long enough for a few hundred samples at 10 events a second.
-const DURATION: Duration = Duration::from_secs(6);
+const DURATION: Duration = Duration::from_secs(15);
 
-/// Rates of events a second, over so many queues with a consumer each.
-pub const CASES: [(u32, usize); 6] = [(10, 1), (100, 1), (1000, 1), (10_000, 1), (1000, 10), (1000, 50)];
+/// Events a second, spread over so many queues with a consumer each.
+const CASES: [(u32, usize); 6] = [(10, 1), (100, 1), (1000, 1), (10_000, 1), (1000, 10), (1000, 100)];
 
-/// Prints a table: server settings are the defaults, but for `shared_preload_libraries`.
-pub fn table(server: &Server) {
-    println!("| events/s | queues | p50 | p99 | max | ticks/s |");
-    println!("|---|---|---|---|---|---|");
-    for (rate, queues) in [(1000, 10); 14] {
-        let cluster = Cluster::builder_on(server).durable().conf("shared_preload_libraries", "pgq").start();
-        let mut admin = cluster.connect("postgres");
-        admin.exec("CREATE EXTENSION pgq");
-        for number in 0..queues {
-            queue::create(&mut admin, &format!("q{number}")).unwrap();
-            Consumer::new(&format!("q{number}"), "c").register(&mut admin).unwrap();
-        }
-        let before: i64 = admin
-            .one("SELECT sum(last_value)::bigint FROM pg_sequences WHERE sequencename ~ 'tick_seq'", &[]);
-        let latency = measure(&cluster, rate, queues);
-        let after: i64 = admin
-            .one("SELECT sum(last_value)::bigint FROM pg_sequences WHERE sequencename ~ 'tick_seq'", &[]);
-        println!(
-            "| {} | {queues} | {:.1?} | {:.1?} | {:.1?} | {:.0} |",
-            latency.count() / DURATION.as_secs(),
-            latency.percentile(0.5),
-            latency.percentile(0.99),
-            latency.max(),
-            (after - before) as f64 / DURATION.as_secs_f64()
-        );
+/// How a consumer learns of a tick.
+#[derive(Clone, Copy)]
+enum Waiting {
+    /// By LISTEN.
+    Listens,
+    /// By asking again after this time.
+    Polls(Duration),
+}
+
+/// Prints a table. The settings of server and queues are the defaults, but for `shared_preload_libraries` and enough
+/// connections.
+pub fn table(ours: &Server, peer: Option<&Server>) {
+    println!("| events/s | queues | a consumer | p50 | p99 | greatest | ticks/s |");
+    println!("|---|---|---|---|---|---|---|");
+    for (rate, queues) in CASES {
+        line(&start(ours, "pgq"), rate, queues, Waiting::Listens);
+    }
+    let often = Waiting::Polls(Duration::from_millis(50));
+    line(&start(ours, "pgq"), 100, 1, often);
+    if let Some(peer) = peer {
+        let cluster = start(peer, "");
+        let _pgqd = Pgqd::start(&cluster, "").expect("it comes with the original");
+        print!("PgQ 3.5 and pgqd: ");
+        line(&cluster, 100, 1, often);
     }
 }
 
-fn measure(cluster: &Cluster, rate: u32, queues: usize) -> Latency {
+fn start(server: &Server, preloaded: &str) -> Cluster {
+    let cluster = Cluster::builder_on(server)
+        .durable()
+        .conf("shared_preload_libraries", preloaded)
+        .conf("max_connections", "150")
+        .start();
+    cluster.connect("postgres").exec("CREATE EXTENSION pgq");
+    cluster
+}
+
+fn line(cluster: &Cluster, rate: u32, queues: usize, waiting: Waiting) {
+    let mut admin = cluster.connect("postgres");
+    for number in 0..queues {
+        queue::create(&mut admin, &format!("q{number}")).unwrap();
+        Consumer::new(&format!("q{number}"), "c").register(&mut admin).unwrap();
+    }
+    let ticks = "SELECT sum(last_value)::bigint FROM pg_sequences WHERE sequencename ~ 'tick_seq'";
+    let before: i64 = admin.one(ticks, &[]);
+    let latency = measure(cluster, rate, queues, waiting);
+    let taken: i64 = admin.one::<i64>(ticks, &[]) - before;
+    let how = match waiting {
+        Waiting::Listens => "listens".to_owned(),
+        Waiting::Polls(pause) => format!("polls every {pause:?}"),
+    };
+    println!(
+        "| {} | {queues} | {how} | {:.1?} | {:.1?} | {:.1?} | {:.0} |",
+        latency.count() / DURATION.as_secs(),
+        latency.percentile(0.5),
+        latency.percentile(0.99),
+        latency.max(),
+        taken as f64 / DURATION.as_secs_f64()
+    );
+}
+
+/// A queue's number and the id of one of its events.
+type Event = (usize, i64);
+
+fn measure(cluster: &Cluster, rate: u32, queues: usize, waiting: Waiting) -> Latency {
     // One session commits a few thousand transactions a second.
     let producers = rate.div_ceil(2500);
-    let ended = AtomicBool::new(false);
+    let (received, sent) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
     std::thread::scope(|scope| {
         let consumers: Vec<_> = (0..queues)
             .map(|queue| {
-                scope.spawn({
-                    let ended = &ended;
-                    move || consume(cluster.connect("postgres"), queue, ended)
-                })
+                let (received, sent) = (&received, &sent);
+                scope.spawn(move || consume(cluster.connect("postgres"), queue, waiting, received, sent))
             })
             .collect();
         let producing: Vec<_> = (0..producers)
             .map(|_| scope.spawn(move || produce(cluster.connect("postgres"), rate / producers, queues)))
             .collect();
-        let committed: HashMap<(usize, i64), Instant> =
+        let committed: HashMap<Event, Instant> =
             producing.into_iter().flat_map(|producer| producer.join().unwrap()).collect();
-        std::thread::sleep(Duration::from_secs(4));
-        ended.store(true, Ordering::Relaxed);
+        sent.store(committed.len(), Ordering::Relaxed);
         let mut latency = Latency::default();
-        let received: Vec<_> = consumers.into_iter().flat_map(|consumer| consumer.join().unwrap()).collect();
-        assert_eq!(received.len(), committed.len());
-        let began = *committed.values().min().unwrap();
-        for (event, at) in received {
-            let took = at.saturating_duration_since(committed[&event]);
-            if took > Duration::from_millis(200) {
-                eprintln!(
-                    "{event:?} committed at {:?} took {took:?}",
-                    committed[&event].duration_since(began)
-                );
-            }
+        for (event, at) in consumers.into_iter().flat_map(|consumer| consumer.join().unwrap()) {
             latency.record(at.saturating_duration_since(committed[&event]));
         }
+        assert_eq!(latency.count(), committed.len() as u64);
         latency
     })
 }
 
-fn produce(mut session: Session, rate: u32, queues: usize) -> Vec<((usize, i64), Instant)> {
+fn produce(mut session: Session, rate: u32, queues: usize) -> Vec<(Event, Instant)> {
     let insert = session.prepare("SELECT pgq.insert_event($1, 'kind', 'data')").unwrap();
     let names: Vec<String> = (0..queues).map(|queue| format!("q{queue}")).collect();
     let began = Instant::now();
@@ -100,31 +124,34 @@ fn produce(mut session: Session, rate: u32, queues: usize) -> Vec<((usize, i64),
     committed
 }
 
-fn consume(mut session: Session, queue: usize, ended: &AtomicBool) -> Vec<((usize, i64), Instant)> {
+/// Reads until all consumers together have `received` what was `sent`.
+fn consume(
+    mut session: Session,
+    queue: usize,
+    waiting: Waiting,
+    received: &AtomicUsize,
+    sent: &AtomicUsize,
+) -> Vec<(Event, Instant)> {
     let consumer = Consumer::new(&format!("q{queue}"), "c");
-    session.exec(&format!("LISTEN \"pgq.q{queue}\""));
-    let mut received = Vec::new();
-    let mut timed_out = false;
-    while !ended.load(Ordering::Relaxed) {
-        match consumer.next_batch(&mut session).unwrap() {
-            Some(batch) => {
-                if timed_out {
-                    eprintln!(
-                        "q{queue} {:?}: after a timeout there was batch {batch:?}",
-                        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
-                    );
-                }
-                timed_out = false;
-                let events = batch.events(&mut session).unwrap();
+    if let Waiting::Listens = waiting {
+        session.exec(&format!("LISTEN \"pgq.q{queue}\""));
+    }
+    let mut events = Vec::new();
+    while received.load(Ordering::Relaxed) < sent.load(Ordering::Relaxed) {
+        match (consumer.next_batch(&mut session).unwrap(), waiting) {
+            (Some(batch), _) => {
+                let batch_events = batch.events(&mut session).unwrap();
                 let now = Instant::now();
-                received.extend(events.iter().map(|event| ((queue, event.id), now)));
+                events.extend(batch_events.iter().map(|event| ((queue, event.id), now)));
                 batch.finish(&mut session).unwrap();
+                received.fetch_add(batch_events.len(), Ordering::Relaxed);
             }
-            None => {
-                timed_out =
-                    session.notifications().timeout_iter(Duration::from_secs(1)).next().unwrap().is_none();
+            (None, Waiting::Polls(pause)) => std::thread::sleep(pause),
+            (None, Waiting::Listens) => {
+                let limit = Duration::from_secs(1);
+                session.notifications().timeout_iter(limit).next().unwrap();
             }
         }
     }
-    received
+    events
 }

@@ -6,6 +6,7 @@ mod host;
 mod latency;
 mod measure;
 mod reading;
+mod ticking;
 
 use host::Host;
 use measure::Pairs;
@@ -83,13 +84,18 @@ fn main() {
     if runs("reading") {
         rows.extend(reading::two_million(&ours, peer.as_ref()));
     }
+    if runs("ticking") {
+        rows.extend(ticking::thousand_queues(&Server::ours(), Server::peer().as_ref()));
+        rows.extend(ticking::producers(&Server::ours()));
+        ticking::idle(&Server::ours());
+    }
     if runs("memory") {
         println!();
         reading::ten_million(&ours);
     }
     if runs("latency") {
         println!();
-        latency::table(&Server::ours());
+        latency::table(&Server::ours(), Server::peer().as_ref());
     }
     let missed = rows.iter().filter(|row| !row.is_met()).count();
     println!("\n{} rows, {missed} missed their target", rows.len());

@@ -25,6 +25,7 @@ pub mod cluster;
 pub mod guard;
 pub mod latency;
 pub mod maintenance;
+pub mod pgqd;
 pub mod queue;
 pub mod server;
 pub mod shared;

@@ -1,14 +1,13 @@
 //! Ticks without anybody's doing: the ticker in the server, what it survives, and the original's daemon in its place.
 
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pgq_tests::client::{Session, wait_until};
 use pgq_tests::cluster::{Builder, Cluster};
+use pgq_tests::pgqd::Pgqd;
 use pgq_tests::queue::{self, Batch, Consumer};
-use pgq_tests::server::Server;
 
 const LAUNCHER: &str = "pgq launcher";
 const TICKER: &str = "pgq ticker";
@@ -412,38 +411,9 @@ fn an_idle_database_stays_idle() {
     assert!(busy * 4 < looks, "{busy} of {looks} looks found a snapshot held");
 }
 
-/// The original's daemon, until it is dropped.
-struct Pgqd(Child);
-
-impl Pgqd {
-    /// `None`, saying so, where there is none.
-    fn start(cluster: &Cluster) -> Option<Self> {
-        let Some(peer) = Server::peer().filter(|peer| peer.has("pgqd")) else {
-            eprintln!("skipped: no pgqd in PGQ_PEER");
-            return None;
-        };
-        let folder = cluster.socket_folder();
-        let configuration = folder.join("pgqd.ini");
-        let text = format!(
-            "[pgqd]\nbase_connstr = host={} port={} user=postgres\ninitial_database = postgres\n\
-             database_list = postgres\nlogfile = {folder}/pgqd.log\npidfile = {folder}/pgqd.pid\nsyslog = 0\n\
-             ticker_period = 0.05\ncheck_period = 1\nretry_period = 1\nmaint_period = 1\n",
-            folder.display(),
-            cluster.port(),
-            folder = folder.display(),
-        );
-        std::fs::write(&configuration, text).unwrap();
-        let mut command = peer.command("pgqd");
-        command.arg(&configuration).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Some(Self(command.spawn().unwrap()))
-    }
-}
-
-impl Drop for Pgqd {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// The daemon, in as much of a hurry as our ticker is here.
+fn pgqd(cluster: &Cluster) -> Option<Pgqd> {
+    Pgqd::start(cluster, "ticker_period = 0.05\ncheck_period = 1\nretry_period = 1\nmaint_period = 1")
 }
 
 /// A consumer gets 300 events in order, one of them again after a retry, and the queue rotates meanwhile.
@@ -480,7 +450,7 @@ fn the_originals_daemon_serves_a_server_without_ours() {
     let cluster = Cluster::builder().conf("autovacuum", "off").start();
     let mut session = cluster.connect("postgres");
     set_up(&mut session, &["q"]);
-    let Some(_daemon) = Pgqd::start(&cluster) else { return };
+    let Some(_daemon) = pgqd(&cluster) else { return };
     events_flow(&mut session);
     assert!(processes(&mut session, TICKER, Some("postgres")).is_empty());
 }
@@ -490,7 +460,7 @@ fn the_originals_daemon_beside_our_ticker_does_no_harm() {
     let cluster = builder().start();
     let mut session = cluster.connect("postgres");
     set_up(&mut session, &["q"]);
-    let Some(_daemon) = Pgqd::start(&cluster) else { return };
+    let Some(_daemon) = pgqd(&cluster) else { return };
     // Its sessions are ordinary ones.
     wait_until("both to be there", || {
         let daemons: i64 = session.one(
