@@ -52,7 +52,10 @@ impl Crowd {
             queue::create(&mut session, &name).unwrap();
         }
         session.exec("UPDATE pgq.queue SET queue_ticker_max_count = 1");
-        Crowd { cluster, session: RefCell::new(session) }
+        let crowd = Crowd { cluster, session: RefCell::new(session) };
+        // The original does not count a queue's first event.
+        crowd.insert_everywhere();
+        crowd
     }
 
     fn insert_everywhere(&self) {
@@ -105,6 +108,8 @@ pub fn idle(server: &Server) {
     let mut session = cluster.session.borrow_mut();
     session.exec("ALTER SYSTEM SET pgq.ticker_period = '1s'");
     session.exec("SELECT pg_reload_conf()");
+    // A consumer that came before the tick of what was inserted would be behind.
+    std::thread::sleep(Duration::from_secs(5));
     for number in 0..QUEUES {
         Consumer::new(&format!("q{number:04}"), "c").register(&mut session).unwrap();
     }
