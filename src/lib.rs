@@ -16,6 +16,7 @@ mod error;
 mod guc;
 mod pg;
 mod queue;
+mod stats;
 mod tick;
 mod txid;
 mod worker;
