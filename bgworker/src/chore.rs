@@ -99,7 +99,7 @@ impl Work {
     /// The queue that it is about, if it is about one.
     pub fn queue(&self) -> Option<&Name> {
         match self {
-            Work::Tick(queue) => Some(queue),
+            Work::Tick(queue) | Work::Thin(queue) => Some(queue),
             Work::Operation(Operation::Call { argument, .. }) => argument.as_ref(),
             _ => None,
         }

@@ -295,7 +295,7 @@ pub fn keep_queues(is_there: impl Fn(i32) -> bool) {
 
 /// Takes the places of other databases away, and those of their queues.
 pub fn keep_databases(is_there: impl Fn(u32) -> bool) {
-    for memory in memory() {
+    if let Some(memory) = memory() {
         memory.queues.free(|key| !is_there(database_of(key)));
         memory.tickers.free(|key| !is_there(database_of(key)));
     }

@@ -3,8 +3,9 @@
 mod functions;
 mod record;
 
+pub use crate::pg::stats::take_counts;
 pub use functions::{idle_until, reset, reset_queue, stat_queues, stat_tickers};
 pub use record::{
-    Tick, begin, end, failed, is_shown, keep, looked, operated, planned, retried, rotated, saw, still_rests,
-    ticked,
+    begin, end, failed, is_shown, keep, keep_databases, looked, operated, planned, retried, rotated, saw,
+    still_rests, ticked,
 };

@@ -4,21 +4,9 @@ use crate::pg::shared::Line;
 use crate::pg::stats::{self, Errors};
 use crate::pg::text::Text;
 use crate::pg::value::Timestamp;
+use crate::tick::Taken;
 use pgq_bgworker::Counts;
-
-/// A tick that was taken.
-pub struct Tick {
-    /// The queue.
-    pub queue_id: i32,
-    /// Its name.
-    pub queue_name: Vec<u8>,
-    /// `tick_id`
-    pub id: i64,
-    /// `tick_time`
-    pub time: Timestamp,
-    /// The growth of the event sequence since the tick before.
-    pub events: i64,
-}
+use std::collections::BTreeSet;
 
 /// This process serves its database from now on.
 pub fn begin() {
@@ -32,9 +20,15 @@ pub fn end() {
     stats::forget_this_database();
 }
 
+/// These are the databases of the server: other places are free again. For the launcher.
+pub fn keep_databases(databases: &BTreeSet<u32>) {
+    stats::keep_databases(|oid| databases.contains(&oid));
+}
+
 /// These are the queues of the database, by number and name.
 pub fn keep(queues: &[(i32, Vec<u8>)]) {
-    stats::keep_queues(|id| queues.iter().any(|(queue, _)| *queue == id));
+    let numbers: BTreeSet<i32> = queues.iter().map(|(id, _)| *id).collect();
+    stats::keep_queues(|id| numbers.contains(&id));
     queues.iter().for_each(|(id, name)| seat(*id, name));
 }
 
@@ -77,18 +71,19 @@ pub fn still_rests() {
 }
 
 /// Ticks were taken, because consumers waited or by the rule.
-pub fn ticked(ticks: &[Tick], is_on_demand: bool) {
-    for tick in ticks {
-        seat(tick.queue_id, &tick.queue_name);
-        stats::change_queue(tick.queue_id, |queue| {
-            queue.ticks += 1;
-            queue.demand_ticks += i64::from(is_on_demand);
-            queue.events += tick.events;
-            (queue.last_tick, queue.last_tick_time) = (tick.id, tick.time.0);
+pub fn ticked(taken: &[Taken], is_on_demand: bool) {
+    for ticks in taken {
+        seat(ticks.queue_id, &ticks.queue_name);
+        stats::change_queue(ticks.queue_id, |queue| {
+            queue.ticks += ticks.count;
+            queue.demand_ticks += if is_on_demand { ticks.count } else { 0 };
+            queue.events += ticks.events;
+            (queue.last_tick, queue.last_tick_time) = (ticks.id, ticks.time.0);
         });
     }
-    stats::change_ticker(|ticker| ticker.ticks += ticks.len() as i64);
-    stats::count(Counts { ticks: ticks.len() as u64, ..Counts::default() });
+    let count = taken.iter().map(|ticks| ticks.count).sum::<i64>();
+    stats::change_ticker(|ticker| ticker.ticks += count);
+    stats::count(Counts { ticks: count as u64, ..Counts::default() });
 }
 
 /// The queue has switched to its next event table.

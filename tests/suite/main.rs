@@ -22,6 +22,7 @@ mod queue;
 mod retry;
 mod rights;
 mod scene;
+mod statistics;
 mod surface;
 mod thinning;
 mod ticker;
