@@ -79,7 +79,7 @@ impl<T: Plain> Shared<T> {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        const { assert!(size_of::<T>() % size_of::<u64>() == 0 && align_of::<T>() == align_of::<u64>()) };
+        const { assert!(size_of::<T>().is_multiple_of(size_of::<u64>()) && align_of::<T>() == align_of::<u64>()) };
         // SAFETY: `T` is plain words, and nobody ever reaches them but as these atomics.
         unsafe {
             std::slice::from_raw_parts(
@@ -113,5 +113,46 @@ impl<const SIZE: usize> Line<SIZE> {
     /// What is kept; a text has no zero byte.
     pub fn bytes(&self) -> &[u8] {
         self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
+// Nothing here knows a server. So these run with the suite (the library itself cannot be linked to a test).
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Alike([u64; 64]);
+
+    // SAFETY: numbers, any of which is a value.
+    unsafe impl Plain for Alike {}
+    // SAFETY: reached through atomics only.
+    unsafe impl Sync for Shared<Alike> {}
+
+    #[test]
+    fn readers_see_all_of_a_change_or_nothing_and_no_change_is_lost() {
+        const CHANGES: u64 = 200_000;
+        let shared = Shared { version: AtomicU64::new(0), value: UnsafeCell::new(Alike([0; 64])) };
+        let change =
+            || (0..CHANGES).for_each(|_| shared.change(|value| value.0.iter_mut().for_each(|n| *n += 1)));
+        std::thread::scope(|threads| {
+            let writers = [threads.spawn(change), threads.spawn(change)];
+            let mut newest = 0;
+            while !writers.iter().all(|writer| writer.is_finished()) {
+                let Alike(seen) = shared.read();
+                assert!(seen.iter().all(|number| *number == seen[0]), "{seen:?}");
+                assert!(seen[0] >= newest);
+                newest = seen[0];
+            }
+        });
+        assert_eq!(shared.read().0[0], 2 * CHANGES);
+    }
+
+    #[test]
+    fn a_line_keeps_what_fits() {
+        assert_eq!(Line::<8>::EMPTY.bytes(), b"");
+        assert_eq!(Line::<8>::of(b"short").bytes(), b"short");
+        assert_eq!(Line::<8>::of(b"too long a text").bytes(), b"too lon");
     }
 }

@@ -361,26 +361,6 @@ fn statistics_outlast_the_ticker_but_not_the_server() {
 }
 
 #[test]
-fn readers_never_see_a_message_half_written() {
-    let (_cluster, mut session, _) = served();
-    // Each of many queues has one failure, and they come in a row.
-    session.exec(
-        "create function bad(text) returns int language plpgsql as $$
-           begin raise '%', repeat(substr('ab', 1 + (random() < 0.5)::int, 1), 200); end$$;
-         insert into pgq.queue (queue_id, queue_name, queue_ticker_paused, queue_extra_maint, queue_data_pfx,
-                                queue_event_seq, queue_tick_seq)
-         select id, id, true, '{public.bad}', name, name || '_id_seq', name || '_tick_seq'
-           from (select id, 'pgq.event_' || id as name from generate_series(1001, 1500) id) as paused",
-    );
-    let torn = "select count(*) from generate_series(1, 100), pgq._stat_tickers()
-                 where (last_error is null) <> (errors = 0) or last_error !~ '^public.bad\\(.\\d+.\\): (a+|b+)$'";
-    wait_until("all failures", || {
-        assert_eq!(session.one::<i64>(torn, &[]), 0);
-        of_ticker::<i64>(&mut session, "errors") >= 500
-    });
-}
-
-#[test]
 fn without_preloading_there_is_nothing_to_see_and_nothing_to_reset() {
     let (_database, mut session) = with_queue("statistics");
     assert!(shown(&mut session).is_empty());
