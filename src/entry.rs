@@ -2,7 +2,7 @@
 //! contents of the library, and where it enters by itself.
 #![allow(unsafe_code)]
 
-use crate::{batch, capture, consume, guc, pg, queue, tick, txid, worker};
+use crate::{batch, capture, consume, guc, pg, queue, stats, tick, txid, worker};
 use pgrx::pg_sys::Datum;
 use pgrx::pg_sys::panic::pgrx_extern_c_guard;
 
@@ -49,6 +49,12 @@ crate::sql_functions! {
     batch_retry => consume::batch_retry,
     event_retry_raw => consume::event_retry_raw,
     maint_retry_events => consume::maint_retry_events,
+
+    stat_queues => stats::stat_queues,
+    stat_tickers => stats::stat_tickers,
+    stat_reset => stats::reset,
+    stat_reset_queue => stats::reset_queue,
+    idle_until => stats::idle_until,
 
     txid_current => txid::current,
     txid_current_if_assigned => txid::current_if_assigned,

@@ -12,6 +12,7 @@ static TICK_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1);
 static RETRY_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(120);
 static CHECK_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(60);
+static STATS_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(300);
 
 const HOUR_MS: i32 = 3_600_000;
 const DAY_S: i32 = 86_400;
@@ -68,6 +69,16 @@ pub fn define() {
         DAY_S,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_int_guc(
+        c"pgq.stats_period",
+        c"Time from one line of statistics in the log to the next; 0 is none.",
+        c"It tells ticks, rounds of maintenance and retried events in all databases, when there were any.",
+        &STATS_PERIOD,
+        0,
+        DAY_S,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
     #[cfg(feature = "failpoints")]
     pg::failpoint::define();
     pg::guc::reserve_prefix();
@@ -94,5 +105,6 @@ pub fn settings() -> Settings {
         retry_period: seconds(&RETRY_PERIOD),
         maint_period: seconds(&MAINT_PERIOD),
         check_period: seconds(&CHECK_PERIOD),
+        stats_period: seconds(&STATS_PERIOD),
     }
 }

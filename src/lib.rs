@@ -6,7 +6,7 @@
 //!
 //! A module a stage of the event's way; `pg` is the one fence around the server's C code, `entry` lists the
 //! symbols that the server looks up. Rules that need no server are in `pgq_core`. `worker` is where the ticker's own
-//! processes live (what they decide is in `pgq_bgworker`), `guc` has the settings.
+//! processes live (what they decide is in `pgq_bgworker`), `stats` tells what they did, `guc` has the settings.
 
 mod batch;
 mod capture;
@@ -16,6 +16,7 @@ mod error;
 mod guc;
 mod pg;
 mod queue;
+mod stats;
 mod tick;
 mod txid;
 mod worker;

@@ -15,10 +15,13 @@ use crate::pg::utility;
 use crate::pg::vacuum;
 use crate::queue::rotation::{self, Prospect};
 use crate::queue::{maintenance, storage};
-use crate::tick::{self, Resting, Thinning};
-use crate::{guc, pg};
-use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage, Verb};
+use crate::tick::{self, Queue, Resting, Thinning};
+use crate::{guc, pg, stats};
+use pgq_bgworker::{
+    Candidate, Cluster, Counts, Database, Failure, Name, Operation, Process, Settings, Stage, Verb, Work,
+};
 use pgrx::pg_sys::Oid;
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -95,7 +98,9 @@ impl Cluster for Server {
 
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
         let rows = work("list databases", || Ok(databases::list()))?;
-        demand::forget(|oid| rows.iter().any(|row| row.oid.to_u32() == oid));
+        let oids: BTreeSet<u32> = rows.iter().map(|row| row.oid.to_u32()).collect();
+        demand::forget(|oid| oids.contains(&oid));
+        stats::keep_databases(&oids);
         let served = rows.into_iter().filter(|row| row.can_be_served);
         Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
     }
@@ -112,6 +117,10 @@ impl Cluster for Server {
         // In this order: what is said before the end is heard.
         let alive = ticker.is_alive();
         (ticker.seat.stage(), alive)
+    }
+
+    fn take_counts(&mut self) -> Counts {
+        stats::take_counts()
     }
 }
 
@@ -132,20 +141,23 @@ impl Database for Served {
             self.resting.forget();
         }
         if !self.resting.needs_a_look() {
+            stats::still_rests();
             return Ok(Vec::new());
         }
         let due = work("look for queues to tick", || Ok(self.resting.due_queues()));
-        if due.is_err() {
-            self.resting.forget();
+        match due {
+            Ok(_) => stats::looked(),
+            Err(_) => self.resting.forget(),
         }
         Ok(due?.into_iter().map(Name).collect())
     }
 
     fn tick(&mut self, queues: &[Name]) -> Result<Vec<(Name, Failure)>, Failure> {
         let names: Vec<Text> = queues.iter().map(|queue| Text(&queue.0)).collect();
-        let failed = work("tick queues that are due", || Ok(named(tick::tick_due(&names))))?;
+        let outcome = work("tick queues that are due", || Ok(tick::tick_due(&names)))?;
         failpoint::hit(failpoint::TICK_COMMITTED);
-        Ok(failed)
+        stats::ticked(&outcome.taken, false);
+        Ok(named(outcome.failed))
     }
 
     fn is_wanted(&mut self) -> bool {
@@ -155,14 +167,16 @@ impl Database for Served {
     fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure> {
         let marks = demand::take_wanted();
         self.resting.wake(&marks);
-        let failed = work("tick queues for consumers that wait", || {
-            Ok(named(tick::tick_wanted(&marks, |name| spared(&Name(name.0.to_vec())))))
+        let outcome = work("tick queues for consumers that wait", || {
+            Ok(tick::tick_wanted(&marks, |name| spared(&Name(name.0.to_vec()))))
         });
-        if failed.is_err() {
+        if outcome.is_err() {
             demand::give_back_waiting(&marks);
         }
         failpoint::hit(failpoint::TICK_COMMITTED);
-        failed
+        let outcome = outcome?;
+        stats::ticked(&outcome.taken, true);
+        Ok(named(outcome.failed))
     }
 
     fn retry(&mut self) -> Result<i64, Failure> {
@@ -171,6 +185,7 @@ impl Database for Served {
             let moved = maintenance::as_admin(|| RETRY.rows(&[])).first().and_then(|row| row.int(0));
             Ok(moved.map_or(0, i64::from))
         })
+        .inspect(|events| stats::retried(*events))
     }
 
     fn operations(&mut self) -> Result<Vec<Operation>, Failure> {
@@ -183,31 +198,26 @@ impl Database for Served {
             let analyze = |table| Operation::Tend { verb: Verb::Analyze, table: Name(table) };
             Ok(listed.chain(grown.map(analyze)).collect())
         })
+        .inspect(|_: &Vec<Operation>| stats::planned())
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<i64, Failure> {
-        work(&operation.to_string(), || match operation {
-            Operation::Tend { verb, table } => {
+        let answer = match operation {
+            Operation::Tend { verb, table } => work(&operation.to_string(), || {
                 vacuum::run(verb.sql(), Text(&table.0));
                 Ok(0)
+            }),
+            Operation::Call { function, argument: Some(queue) } if function.0 == ROTATION => {
+                rotate(Text(&function.0), Text(&queue.0))
             }
-            Operation::Call { function, argument } => {
+            Operation::Call { function, argument } => work(&operation.to_string(), || {
                 if function.0 == b"pgq.maint_rotate_tables_step2" {
                     failpoint::hit(failpoint::ROTATE_BETWEEN_STEPS);
                 }
-                let argument = argument.as_ref().map(|argument| Text(&argument.0));
-                match argument
-                    .filter(|_| function.0 == b"pgq.maint_rotate_tables_step1")
-                    .map(rotation::prospect)
-                {
-                    Some(Prospect::Pointless) => Ok(0),
-                    Some(Prospect::NeedsTick) => {
-                        tick::tick_for_rotation(argument.expect("a queue")).map(i64::from)
-                    }
-                    Some(Prospect::Possible) | None => maintenance::call(Text(&function.0), argument),
-                }
-            }
-        })
+                maintenance::call(Text(&function.0), argument.as_ref().map(|argument| Text(&argument.0)))
+            }),
+        };
+        answer.inspect(|_| stats::operated())
     }
 
     fn crowded_queues(&mut self) -> Result<Vec<Name>, Failure> {
@@ -225,8 +235,42 @@ impl Database for Served {
     }
 
     fn report(&mut self, stage: Stage) {
+        match stage {
+            Stage::Serving => stats::begin(),
+            Stage::NoExtension => stats::end(),
+            _ => (),
+        }
         self.seat.say(stage);
     }
+
+    fn note_failure(&mut self, what: &Work, failure: &Failure) {
+        let number_of = |name: &Name| {
+            work("look for the queue that failed", || Ok(Queue::id_of(Text(&name.0)))).ok().flatten()
+        };
+        stats::failed(what.queue().and_then(number_of), &format!("{what}: {failure}"));
+    }
+}
+
+/// The function by which a queue switches to its next event table.
+const ROTATION: &[u8] = b"pgq.maint_rotate_tables_step1";
+
+/// Has a queue switch to its next table, or takes the tick without which it cannot: then it is to be called again.
+fn rotate(function: Text, queue: Text) -> Result<i64, Failure> {
+    let (answer, taken, switched) =
+        work(&format!("{function}('{queue}')"), || match rotation::prospect(queue) {
+            Prospect::Pointless => Ok((0, None, None)),
+            Prospect::NeedsTick => {
+                let taken = tick::tick_for_rotation(queue)?;
+                Ok((taken.is_some().into(), taken, None))
+            }
+            Prospect::Possible => {
+                let answer = maintenance::call(function, Some(queue))?;
+                Ok((answer, None, rotation::switched_here(queue)))
+            }
+        })?;
+    stats::ticked(taken.as_slice(), false);
+    switched.into_iter().for_each(stats::rotated);
+    Ok(answer)
 }
 
 fn name(row: &Row, column: usize) -> Option<Name> {
@@ -237,7 +281,7 @@ fn work<T>(activity: &str, work: impl FnOnce() -> Result<T>) -> Result<T, Failur
     process::transaction(activity, work).map_err(told)
 }
 
-fn named(failed: tick::Failed) -> Vec<(Name, Failure)> {
+fn named(failed: Vec<(Vec<u8>, Error)>) -> Vec<(Name, Failure)> {
     failed.into_iter().map(|(name, error)| (Name(name), told(error))).collect()
 }
 

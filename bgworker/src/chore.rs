@@ -95,6 +95,17 @@ pub enum Work {
     Operation(Operation),
 }
 
+impl Work {
+    /// The queue that it is about, if it is about one.
+    pub fn queue(&self) -> Option<&Name> {
+        match self {
+            Work::Tick(queue) | Work::Thin(queue) => Some(queue),
+            Work::Operation(Operation::Call { argument, .. }) => argument.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,7 @@
 //! A server and a clock for tests: waiting moves the clock, every call is written down.
 
-use crate::chore::Operation;
+use crate::chore::{Operation, Work};
+use crate::counts::Counts;
 use crate::launcher::{Candidate, Cluster, Launcher};
 use crate::process::{Failure, Name, Process, Settings, Stage};
 use crate::ticker::{Database, Next, Ticker};
@@ -26,6 +27,7 @@ const DEFAULTS: Settings = Settings {
     retry_period: secs(30),
     maint_period: secs(120),
     check_period: secs(60),
+    stats_period: secs(300),
 };
 
 /// A database in which every queue is always due.
@@ -52,6 +54,7 @@ pub struct FakeDatabase {
     pub calls: Vec<String>,
     pub log: Vec<String>,
     pub reports: Vec<Stage>,
+    pub failures: Vec<String>,
 }
 
 impl FakeDatabase {
@@ -73,6 +76,7 @@ impl FakeDatabase {
             calls: Vec::new(),
             log: Vec::new(),
             reports: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -177,6 +181,9 @@ impl Database for FakeDatabase {
     fn report(&mut self, stage: Stage) {
         self.reports.push(stage);
     }
+    fn note_failure(&mut self, work: &Work, failure: &Failure) {
+        self.failures.push(format!("{work}: {failure}"));
+    }
 }
 
 /// A server whose tickers do what a test lets them.
@@ -194,6 +201,8 @@ pub struct FakeCluster {
     pub tickers: Vec<(u32, Stage, bool)>,
     /// When each was started, and for which database.
     pub starts: Vec<(u64, u32)>,
+    /// What the tickers have done that nobody has asked for yet.
+    pub counts: Counts,
     pub log: Vec<String>,
 }
 
@@ -209,6 +218,7 @@ impl FakeCluster {
             room: 100,
             tickers: Vec::new(),
             starts: Vec::new(),
+            counts: Counts::default(),
             log: Vec::new(),
         };
         cluster.set_databases(oids);
@@ -278,5 +288,8 @@ impl Cluster for FakeCluster {
     fn stage(&mut self, ticker: &u32) -> (Stage, bool) {
         let (_, stage, alive) = self.tickers[*ticker as usize];
         (stage, alive)
+    }
+    fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
     }
 }

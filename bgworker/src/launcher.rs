@@ -4,6 +4,7 @@
 //! that is new is looked into at once, as is one in which an extension has just been made; any other without the
 //! extension every `check_period`; and never two at a time.
 
+use crate::counts::Counts;
 use crate::process::{Failure, Name, Process, Settings, Stage};
 use crate::schedule::{Every, back_off};
 use crate::trouble::Troubles;
@@ -26,6 +27,9 @@ pub trait Cluster: Process {
 
     /// What the ticker has said last, and whether it is alive.
     fn stage(&mut self, ticker: &Self::Ticker) -> (Stage, bool);
+
+    /// What all tickers have done since the last call.
+    fn take_counts(&mut self) -> Counts;
 }
 
 /// A database that may have the extension.
@@ -70,6 +74,7 @@ pub(crate) struct Launcher<T> {
     list: Every,
     troubles: Troubles<&'static str>,
     complaints: Every,
+    statistics: Every,
 }
 
 #[derive(Debug)]
@@ -107,6 +112,7 @@ impl<T> Default for Launcher<T> {
             list: Every::default(),
             troubles: Troubles::default(),
             complaints: Every::default(),
+            statistics: Every::default(),
         }
     }
 }
@@ -126,6 +132,7 @@ impl<T> Launcher<T> {
             };
             line.inspect(|line| cluster.log(line));
         }
+        self.tell_statistics(cluster, now, settings.stats_period);
         self.databases.values_mut().for_each(|known| known.follow(cluster, now));
         for oid in cluster.newcomers() {
             self.databases.entry(oid).and_modify(|known| known.news = true);
@@ -143,6 +150,16 @@ impl<T> Launcher<T> {
             let name = candidate.name.clone();
             let known = self.databases.entry(candidate.oid);
             known.or_insert(Known { candidate, state, failures: 0, news: false }).candidate.name = name;
+        }
+    }
+
+    /// A line in the log, when the tickers have done anything.
+    fn tell_statistics(&mut self, cluster: &mut impl Cluster<Ticker = T>, now: Duration, period: Duration) {
+        if !period.is_zero() && self.statistics.begins(now, period) {
+            let counts = cluster.take_counts();
+            if !counts.are_none() {
+                cluster.log(&counts.to_string());
+            }
         }
     }
 
@@ -376,6 +393,28 @@ mod tests {
         cluster.room = 2;
         cluster.run_for(secs(11));
         assert_eq!(cluster.starts_of(2).len(), 1);
+    }
+
+    #[test]
+    fn statistics_are_told_each_period_if_there_is_anything_to_tell() {
+        let mut cluster = FakeCluster::with_databases(&[]);
+        cluster.run_for(secs(10));
+        let counts = Counts { ticks: 7, rounds: 2, retries: 1, errors: 0 };
+        cluster.counts = counts;
+        cluster.run_for(secs(280));
+        assert!(cluster.log.is_empty(), "{:?}", cluster.log);
+        cluster.run_for(secs(20));
+        assert_eq!(cluster.log, ["{ticks: 7, maint: 2, retry: 1}"]);
+        cluster.run_for(secs(1000));
+        assert_eq!(cluster.log.len(), 1);
+        cluster.settings.stats_period = secs(30);
+        cluster.counts = counts;
+        cluster.run_for(secs(35));
+        assert_eq!(cluster.log.len(), 2);
+        cluster.settings.stats_period = Duration::ZERO;
+        cluster.counts = counts;
+        cluster.run_for(secs(1000));
+        assert_eq!(cluster.log.len(), 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! server and a clock that runs when it is told to. `README.md` shows the states and who causes each change.
 
 mod chore;
+mod counts;
 mod launcher;
 mod process;
 mod schedule;
@@ -16,7 +17,8 @@ mod version;
 #[cfg(test)]
 mod fake;
 
-pub use chore::{Operation, Verb};
+pub use chore::{Operation, Verb, Work};
+pub use counts::Counts;
 pub use launcher::{Candidate, Cluster, launch};
 pub use process::{Failure, Name, Process, Settings, Stage};
 pub use ticker::{Database, serve};

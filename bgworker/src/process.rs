@@ -34,6 +34,8 @@ pub struct Settings {
     pub maint_period: Duration,
     /// `pgq.check_period`: how long a database without the extension is left alone.
     pub check_period: Duration,
+    /// `pgq.stats_period`: from one statistics line in the log to the next; zero: none.
+    pub stats_period: Duration,
 }
 
 /// How far a ticker has come; it says so itself, and the launcher acts on the last word of one that is gone.

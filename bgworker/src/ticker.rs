@@ -51,6 +51,9 @@ pub trait Database: Process {
 
     /// Tells the launcher how far this process has come.
     fn report(&mut self, stage: Stage);
+
+    /// Writes a failure down for the statistics, each time; the log hears of it less often.
+    fn note_failure(&mut self, work: &Work, failure: &Failure);
 }
 
 /// So many queues share a transaction: their events are late by the time that it takes.
@@ -159,8 +162,7 @@ impl Ticker {
     fn look(&mut self, database: &mut impl Database, settings: &Settings) -> Option<Next> {
         match database.extension() {
             Err(failure) => {
-                let now = database.now();
-                self.troubles.failed(Work::Look, now, failure).inspect(|line| database.log(line));
+                self.failed(database, Work::Look, failure);
                 return Some(Next::Wait(settings.check_period.min(Duration::from_secs(10))));
             }
             Ok(None) => return Some(Next::Leave(Stage::NoExtension)),
@@ -303,8 +305,7 @@ impl Ticker {
             }
             Err(failure) => {
                 if database.extension() != Ok(None) {
-                    let now = database.now();
-                    self.troubles.failed(work, now, failure).inspect(|line| database.log(line));
+                    self.failed(database, work, failure);
                 }
                 None
             }
@@ -313,6 +314,12 @@ impl Ticker {
 
     fn well(&mut self, database: &mut impl Database, work: &Work) {
         self.troubles.succeeded(work).inspect(|line| database.log(line));
+    }
+
+    fn failed(&mut self, database: &mut impl Database, work: Work, failure: Failure) {
+        database.note_failure(&work, &failure);
+        let now = database.now();
+        self.troubles.failed(work, now, failure).inspect(|line| database.log(line));
     }
 
     fn pause(&self, now: Duration, settings: &Settings) -> Duration {
@@ -407,6 +414,7 @@ mod tests {
         assert_eq!(database.count("tick c"), 70);
         // At 0, after 10 s, and after 20 s more; the next attempt is due at 70 s.
         assert_eq!(database.count("tick b"), 3);
+        assert_eq!(database.failures, ["tick of queue \"b\": nonsense setting"; 3]);
         assert_eq!(
             database.log,
             ["tick of queue \"b\" failed (1 in a row), next attempt in 10 s: nonsense setting"]
@@ -487,6 +495,7 @@ mod tests {
         database.run_for(secs(3));
         assert_eq!(database.reports, [Stage::Serving, Stage::NoExtension]);
         assert!(database.log.is_empty(), "{:?}", database.log);
+        assert!(database.failures.is_empty(), "{:?}", database.failures);
     }
 
     #[test]

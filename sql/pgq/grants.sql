@@ -6,7 +6,10 @@
 REVOKE ALL ON FUNCTION
     pgq._batch_events(text[], text, text, integer),
     pgq._grant_perms_from(text, text, text, text),
+    pgq._idle_until(integer, bigint),
     pgq._sequence_last_value(text),
+    pgq._stat_queues(),
+    pgq._stat_tickers(),
     pgq.batch_event_sql(bigint),
     pgq.batch_event_tables(bigint),
     pgq.batch_retry(bigint, integer),
@@ -50,6 +53,8 @@ REVOKE ALL ON FUNCTION
     pgq.seq_getval(text),
     pgq.seq_setval(text, bigint),
     pgq.set_queue_config(text, text, text),
+    pgq.stat_reset(),
+    pgq.stat_reset(text),
     pgq.ticker(),
     pgq.ticker(text),
     pgq.ticker(text, bigint, timestamptz, bigint),
@@ -61,7 +66,10 @@ FROM PUBLIC;
 
 -- Everybody may look.
 GRANT EXECUTE ON FUNCTION
+    pgq._idle_until(integer, bigint),
     pgq._sequence_last_value(text),
+    pgq._stat_queues(),
+    pgq._stat_tickers(),
     pgq.get_consumer_info(),
     pgq.get_consumer_info(text),
     pgq.get_consumer_info(text, text),
@@ -121,6 +129,8 @@ GRANT EXECUTE ON FUNCTION
     pgq.rebase_queue(text),
     pgq.seq_setval(text, bigint),
     pgq.set_queue_config(text, text, text),
+    pgq.stat_reset(),
+    pgq.stat_reset(text),
     pgq.ticker(),
     pgq.ticker(text),
     pgq.ticker(text, bigint, timestamptz, bigint),
@@ -130,6 +140,7 @@ TO pgq_admin;
 
 -- Positions, ticks and settings may be seen by all.
 GRANT SELECT ON TABLE pgq.consumer, pgq.queue, pgq.tick, pgq.subscription TO PUBLIC, pgq_reader;
+GRANT SELECT ON TABLE pgq.stat_queues, pgq.stat_tickers TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE
     pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue
 TO pgq_admin;

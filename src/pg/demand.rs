@@ -255,6 +255,12 @@ pub fn wait_for(queue_id: i32) {
     }
 }
 
+/// Whether a consumer has said so, of this queue or of one with its mark, and waits still.
+pub fn is_waited_for(queue_id: i32) -> bool {
+    let (word, bit) = place(queue_id);
+    mine().is_some_and(|desk| desk.waiting.0[word].load(SeqCst) & bit != 0)
+}
+
 /// In the ticker: from now on news wake this process.
 pub fn wake_me() {
     if let Some(desk) = mine() {

@@ -29,6 +29,17 @@ pub fn require(table: pg_sys::Oid, right: TableRight) {
     }
 }
 
+/// Whether the current user may read what others did: messages of errors may quote their data.
+pub fn may_read_all_stats() -> bool {
+    // SAFETY: look-ups by OID and by a NUL-terminated name, which may be missing.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        let admin = pg_sys::get_role_oid(c"pgq_admin".as_ptr(), true);
+        pg_sys::has_privs_of_role(user, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_ALL_STATS))
+            || admin != pg_sys::InvalidOid && pg_sys::has_privs_of_role(user, admin)
+    }
+}
+
 /// The role of this name; a missing one is refused in the server's own words.
 pub fn role(name: &CStr) -> pg_sys::Oid {
     // SAFETY: the name is NUL-terminated.

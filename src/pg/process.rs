@@ -34,6 +34,8 @@ const FIXED: &[(&CStr, &CStr)] = &[
     (c"lock_timeout", c"0"),
     (c"idle_in_transaction_session_timeout", c"0"),
     (c"idle_session_timeout", c"0"),
+    // Of two that wait for each other (DROP EXTENSION locks everything, in its own order) we give way.
+    (c"deadlock_timeout", c"50ms"),
     // An error is to cost one piece of work, not the process.
     (c"exit_on_error", c"off"),
 ];

@@ -8,6 +8,7 @@
 use super::demand;
 use super::session::Session;
 use super::signal;
+use super::stats;
 use pgq_bgworker::Stage;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Oid;
@@ -59,6 +60,7 @@ unsafe extern "C-unwind" fn on_request() {
         pgrx_extern_c_guard(|| {
             NEXT_REQUEST.with(|next| *next).into_iter().for_each(|next| next());
             pg_sys::RequestAddinShmemSpace(size() + demand::size());
+            pg_sys::RequestAddinShmemSpace(stats::size());
         });
     }
 }
@@ -76,6 +78,9 @@ unsafe extern "C-unwind" fn on_startup() {
             let board = memory.cast::<Board>();
             (*board).places = pg_sys::max_worker_processes as u32;
             BOARD.store(board, SeqCst);
+            let memory = pg_sys::ShmemInitStruct(c"pgq statistics".as_ptr(), stats::size(), &mut found);
+            memory.cast::<u8>().write_bytes(0, stats::size());
+            stats::settle(memory.cast());
         });
     }
 }

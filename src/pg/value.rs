@@ -81,6 +81,8 @@ pub enum Value {
     Time(Timestamp),
     /// `interval`
     Interval(Interval),
+    /// `oid`
+    Oid(pg_sys::Oid),
     /// `bigint[]`
     BigArray(Vec<i64>),
     /// A row, as what a function with OUT parameters returns.
@@ -135,6 +137,7 @@ impl Value {
                     pg_sys::Datum::from(copy)
                 }
             }
+            Value::Oid(value) => pg_sys::Datum::from(*value),
             Value::BigArray(elements) => big_array(elements),
             Value::Record(_) => unreachable!("a record is only ever a function's result, made in pg::call"),
         })
@@ -197,6 +200,7 @@ impl fmt::Display for Value {
             Value::Text(bytes) => write!(f, "{}", Text(bytes)),
             Value::Time(value) => write!(f, "{}", value.0),
             Value::Interval(value) => write!(f, "{} us", value.micros()),
+            Value::Oid(value) => write!(f, "{}", value.to_u32()),
             Value::BigArray(elements) => f.debug_list().entries(elements).finish(),
             Value::Record(columns) => f.debug_list().entries(columns).finish(),
         }

@@ -6,7 +6,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{self, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
-use crate::pg::{lock, relation};
+use crate::pg::{demand, lock, relation};
 
 /// `drop_queue(x_queue_name, x_force)`: removes a queue with its events; with `x_force` its consumers' registrations too.
 pub fn drop_queue(call: &Call) -> Result<Value> {
@@ -25,6 +25,8 @@ pub fn drop_queue(call: &Call) -> Result<Value> {
     for statement in [&FORGET_TICKS, &FORGET_QUEUE] {
         statement.rows_in(View::Latest, &[objects.queue_id.into()]);
     }
+    // Its statistics go at the next look.
+    demand::touch(objects.queue_id);
     Ok(Value::Int(1))
 }
 

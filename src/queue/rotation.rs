@@ -72,6 +72,12 @@ pub fn prospect(name: Text) -> Prospect {
     }
 }
 
+/// The number of the queue, if this transaction has switched it to its next table.
+pub fn switched_here(name: Text) -> Option<i32> {
+    let txid = xact::txid_if_assigned()?;
+    Switch::look(&LOOK, name).filter(|switch| switch.step1 == txid).map(|switch| switch.queue_id)
+}
+
 /// What maintenance has to do about rotation.
 pub struct Pending {
     /// The names of the queues whose switch is due, sorted.

@@ -69,6 +69,7 @@ static TICKED_HERE: Statement = Statement::reading(
     queues!("NOT q.queue_external_ticker AND NOT q.queue_ticker_paused ORDER BY q.queue_name"),
     &[],
 );
+static ALL: Statement = Statement::reading("SELECT queue_id, queue_name FROM pgq.queue", &[]);
 // As `demand` marks them.
 static MARKED: Statement = Statement::reading(
     "SELECT queue_id, queue_name FROM pgq.queue
@@ -94,6 +95,12 @@ impl Queue {
     /// The queue of this number.
     pub fn by_id(id: i32) -> Option<Queue> {
         BY_ID.rows_in(View::Latest, &[id.into()]).first().map(Queue::from)
+    }
+
+    /// Number and name of each queue, also of those that the ticker does not look after.
+    pub fn all() -> Vec<(i32, Vec<u8>)> {
+        let rows = ALL.rows_in(View::Latest, &[]).into_iter();
+        rows.filter_map(|row| Some((row.int(0)?, row.text(1)?.0.to_vec()))).collect()
     }
 
     /// All queues that the ticker has to look after, by name.
@@ -158,6 +165,16 @@ impl Queue {
     /// The id of the newest tick.
     pub fn newest_tick(&self) -> Option<i64> {
         self.newest.as_ref().map(|newest| newest.id)
+    }
+
+    /// The time of the newest tick.
+    pub fn newest_tick_time(&self) -> Option<Timestamp> {
+        self.newest.as_ref().map(|newest| newest.time)
+    }
+
+    /// How far the event sequence, standing at `event_seq`, has come since the newest tick.
+    pub fn growth(&self, event_seq: i64) -> i64 {
+        self.newest.as_ref().map_or(0, |newest| event_seq.saturating_sub(newest.event_seq).max(0))
     }
 
     /// The event sequence; one more than in the newest tick, at least, if there are events after that tick, of which

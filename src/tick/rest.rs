@@ -4,6 +4,8 @@
 //! out those that would tell nobody anything: every consumer has finished the newest tick, no event came after it, and
 //! no other node of a cascade waits to hear that time goes on. Commits mark their queues (`pg::demand`), so a queue
 //! at rest is not even looked at, but for one look in a while, which finds what came by ways that mark nothing.
+//!
+//! That nothing came is then told by the statistics in place of the ticks. A queue that has no place in them never rests.
 
 use super::queue::Queue;
 use crate::error::Result;
@@ -12,6 +14,7 @@ use crate::pg::spi::{Statement, View};
 use crate::pg::value::Type;
 use crate::pg::xact;
 use crate::queue::family;
+use crate::stats;
 use pgq_core::Txid;
 use std::collections::BTreeSet;
 
@@ -49,11 +52,15 @@ impl Resting {
         let marks = demand::take_pending();
         self.wake(&marks);
         let next = xact::next_txid();
+        stats::keep(&Queue::all());
         let cascaded = cascaded_queues();
         let (mut due, mut news) = (Vec::new(), Queues::default());
         self.are_all = true;
         for queue in Queue::ticked_here_except(&self.queues) {
-            match queue.outlook(next, &cascaded) {
+            let outlook = queue.outlook(next, &cascaded);
+            let newest = queue.newest_tick().zip(queue.newest_tick_time());
+            stats::saw(queue.id, newest, matches!(outlook, Ok(Outlook::Rests)));
+            match outlook {
                 Ok(Outlook::Rests) => _ = self.queues.insert(queue.id),
                 Ok(Outlook::Waits) => {
                     self.are_all = false;
@@ -94,7 +101,8 @@ impl Queue {
         if !self.fits_the_clock(next)? || self.is_due(event_seq) && !self.is_idle(event_seq) {
             return Ok(Outlook::Due);
         }
-        if self.is_idle(event_seq) && !cascaded.contains(&self.id) && !self.has_consumers_behind() {
+        let may_rest = self.is_idle(event_seq) && !cascaded.contains(&self.id) && stats::is_shown(self.id);
+        if may_rest && !self.has_consumers_behind() {
             return Ok(Outlook::Rests);
         }
         Ok(if self.is_due(event_seq) { Outlook::Due } else { Outlook::Waits })

@@ -16,6 +16,22 @@ static STORE: Statement = Statement::changing(
     &[Type::Int, Type::Big, Type::Time, Type::Text, Type::Big],
 );
 
+/// What was taken of a queue at once: a tick, and before it perhaps some that had been missed.
+pub struct Taken {
+    /// The queue.
+    pub queue_id: i32,
+    /// Its name.
+    pub queue_name: Vec<u8>,
+    /// How many ticks these are.
+    pub count: i64,
+    /// The id of the last.
+    pub id: i64,
+    /// The time of the last.
+    pub time: Timestamp,
+    /// By how much the event sequence has grown with them.
+    pub events: i64,
+}
+
 /// Stores the snapshot of this moment as a tick of the queue.
 ///
 /// The lock keeps the order: who holds it takes id and snapshot, so a higher id never has an older snapshot, in
@@ -61,8 +77,8 @@ pub fn take_first(name: Text) -> Result<()> {
 }
 
 impl Queue {
-    /// Takes a tick if one is due; its id. Where none is, it only looks.
-    pub fn tick_if_due(&self) -> Result<Option<i64>> {
+    /// Takes a tick if one is due. Where none is, it only looks.
+    pub fn tick_if_due(&self) -> Result<Option<Taken>> {
         let event_seq = self.event_seq()?;
         self.check(event_seq, xact::next_txid())?;
         if !self.is_due(event_seq) {
@@ -72,22 +88,28 @@ impl Queue {
         tick_by_id(self.id, |queue, event_seq| Ok(queue.is_due(event_seq)))
     }
 
-    fn take_tick(&self, lock: &TickLock, event_seq: i64) -> Result<i64> {
+    fn take_tick(self, lock: &TickLock, event_seq: i64) -> Result<Taken> {
         lock.announce();
-        for (event_seq, snapshot) in self.missed_ticks(event_seq)? {
+        let (time, missed) = (Timestamp::now(), self.missed_ticks(event_seq)?);
+        let count = 1 + missed.len() as i64;
+        for (event_seq, snapshot) in missed {
             let id = sequence::draw(self.tick_sequence()?);
-            insert(self, Some(id), Some(Timestamp::now()), &snapshot, Some(event_seq));
+            insert(&self, Some(id), Some(time), &snapshot, Some(event_seq));
         }
         let id = sequence::draw(self.tick_sequence()?);
-        store(lock, self, Some(id), Some(Timestamp::now()), Some(event_seq));
+        store(lock, &self, Some(id), Some(time), Some(event_seq));
         notify::notify(&channel(Text(&self.name)), &id.to_string());
-        Ok(id)
+        let events = self.growth(event_seq);
+        Ok(Taken { queue_id: self.id, queue_name: self.name, count, id, time, events })
     }
 }
 
-/// Takes a tick if it is wanted, of a queue that is ticked here; its id. What it looks at is as it is under the lock:
+/// Takes a tick if it is wanted, of a queue that is ticked here. What it looks at is as it is under the lock:
 /// another ticker may have been there just before.
-pub fn tick_by_id(queue_id: i32, is_wanted: impl FnOnce(&Queue, i64) -> Result<bool>) -> Result<Option<i64>> {
+pub fn tick_by_id(
+    queue_id: i32,
+    is_wanted: impl FnOnce(&Queue, i64) -> Result<bool>,
+) -> Result<Option<Taken>> {
     xact::require_writable(c"pgq.ticker()");
     let lock = TickLock::take(queue_id);
     let Some(queue) = Queue::by_id(queue_id).filter(|queue| queue.require_ticked_here().is_ok()) else {

@@ -12,7 +12,7 @@ pub fn ticker(call: &Call) -> Result<Value> {
     let name = call.text(0);
     let queue = Queue::by_name(name).ok_or_else(|| Error::no_such_queue(name))?;
     queue.require_ticked_here()?;
-    queue.tick_if_due().map(Value::from)
+    Ok(queue.tick_if_due()?.map(|taken| taken.id).into())
 }
 
 /// `ticker()`: the same for every queue that is ticked here; the number of ticks taken.

@@ -22,6 +22,10 @@ mod queue;
 mod retry;
 mod rights;
 mod scene;
+#[allow(dead_code)]
+#[path = "../../src/pg/shared.rs"]
+mod shared;
+mod statistics;
 mod surface;
 mod thinning;
 mod ticker;

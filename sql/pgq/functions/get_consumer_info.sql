@@ -5,7 +5,7 @@
 -- Where consumers stand, by queue and consumer; a sub-consumer has a row of its own.
 --
 -- Parameters: NULL: any
--- Returns:    lag             age of the last finished tick
+-- Returns:    lag             age of the last finished tick or, if the queue rests since then, of the ticker's last look
 --             last_seen       time since the consumer opened or finished a batch
 --             last_tick       end of the last finished batch
 --             current_batch, next_tick  the open batch and its end
@@ -17,8 +17,9 @@ CREATE FUNCTION pgq.get_consumer_info(
     OUT current_batch bigint, OUT next_tick bigint, OUT pending_events bigint)
 RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT q.queue_name, c.co_name, now() - last.tick_time, now() - s.sub_active, s.sub_last_tick,
-           s.sub_batch, s.sub_next_tick, newest.tick_event_seq - last.tick_event_seq
+    SELECT q.queue_name, c.co_name, now() - greatest(last.tick_time, pgq._idle_until(q.queue_id, last.tick_id)),
+           now() - s.sub_active, s.sub_last_tick, s.sub_batch, s.sub_next_tick,
+           newest.tick_event_seq - last.tick_event_seq
       FROM pgq.queue q
       JOIN pgq.subscription s ON s.sub_queue = q.queue_id
       JOIN pgq.consumer c ON c.co_id = s.sub_consumer

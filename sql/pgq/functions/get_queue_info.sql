@@ -5,7 +5,7 @@
 --
 -- Parameters: i_queue_name  NULL: all queues
 -- Returns:    nothing for an unknown queue. Of what is not a column of pgq.queue:
---             ticker_lag    time since the newest tick
+--             ticker_lag    time since the newest tick or, if the queue rests since then, the ticker's last look
 --             ev_per_sec    rate over the last 20 ticks, NULL if there is only one
 --             ev_new        events since the newest tick, counted by the sequence
 --             last_tick_id  the newest tick
@@ -22,7 +22,7 @@ AS $$
     SELECT q.queue_name, q.queue_ntables, q.queue_cur_table, q.queue_rotation_period, q.queue_switch_time,
            q.queue_external_ticker, q.queue_ticker_paused, q.queue_ticker_max_count, q.queue_ticker_max_lag,
            q.queue_ticker_idle_period,
-           now() - newest.tick_time,
+           now() - greatest(newest.tick_time, pgq._idle_until(q.queue_id, newest.tick_id)),
            CASE WHEN newest.tick_time > oldest.tick_time
                 THEN (newest.tick_event_seq - oldest.tick_event_seq)
                      / extract(epoch FROM newest.tick_time - oldest.tick_time)::double precision
