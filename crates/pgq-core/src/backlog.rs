@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn snapshot(text: &str) -> Snapshot {
-        text.parse().unwrap()
+        text.parse().expect("a snapshot")
     }
 
     #[test]
@@ -211,10 +211,10 @@ mod tests {
             let open: Vec<u64> = alive.iter().map(|(txid, _, _)| *txid).collect();
             let xmax = Txid::new(100 + lives.len() as u64);
             let xip: Vec<Txid> = open.iter().copied().map(Txid::new).collect();
-            let now = Snapshot::new(xip.first().copied().unwrap_or(xmax), xmax, xip).unwrap();
+            let now = Snapshot::new(xip.first().copied().unwrap_or(xmax), xmax, xip).expect("sorted");
             // The first ones had begun before the start.
             let early: Vec<Txid> = (100..100 + early.min(lives.len()) as u64).map(Txid::new).collect();
-            let start = Snapshot::new(Txid::new(100), Txid::new(100 + early.len() as u64), early).unwrap();
+            let start = Snapshot::new(Txid::new(100), Txid::new(100 + early.len() as u64), early).expect("sorted");
             let mut before = start.clone();
             for (id, cut) in cuts(&start, &now, &events, next_id, piece) {
                 for txid in (100..xmax.get()).map(Txid::new) {
