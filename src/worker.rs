@@ -17,7 +17,9 @@ use crate::queue::rotation::{self, Prospect};
 use crate::queue::{maintenance, storage};
 use crate::tick::{self, Resting, Thinning};
 use crate::{guc, pg};
-use pgq_bgworker::{Candidate, Cluster, Database, Failure, Name, Operation, Process, Settings, Stage, Verb};
+use pgq_bgworker::{
+    Candidate, Cluster, Database, Demand, Failure, Name, Operation, Process, Rounds, Settings, Stage, Verb,
+};
 use pgrx::pg_sys::Oid;
 use std::ffi::CStr;
 use std::sync::LazyLock;
@@ -29,6 +31,8 @@ const TICKER: &CStr = c"pgq ticker";
 
 /// Adds the launcher to what the server starts. Only while libraries are being preloaded.
 pub fn register() {
+    // Before there are other processes, so that they share it.
+    LazyLock::force(&START);
     seat::request();
     utility::watch();
     newcomer::watch();
@@ -47,10 +51,10 @@ pub fn launcher() -> ! {
 pub fn ticker(database: Oid, seat: Seat) {
     seat.sit_down();
     process::begin(Some(database));
-    demand::wake_me();
     // Whoever wants the database may have said so while this process could not be found in it yet.
     if seat.stage() != Stage::SentAway {
-        pgq_bgworker::serve(&mut Served { seat, resting: Resting::default(), thinning: Thinning::default() });
+        let mut served = Served { seat, resting: Resting::default(), thinning: Thinning::default() };
+        pgq_bgworker::serve(&mut served, seat.rounds());
     }
 }
 
@@ -94,9 +98,10 @@ impl Cluster for Server {
     type Ticker = Child;
 
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
-        let rows = work("list databases", || Ok(databases::list()))?;
+        let (rows, chosen) = work("list databases", || Ok((databases::list(), guc::databases())))?;
         demand::forget(|oid| rows.iter().any(|row| row.oid.to_u32() == oid));
-        let served = rows.into_iter().filter(|row| row.can_be_served);
+        let is_chosen = |row: &databases::Row| chosen.is_empty() || chosen.contains(&row.name);
+        let served = rows.into_iter().filter(|row| row.can_be_served && is_chosen(row));
         Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
     }
 
@@ -104,14 +109,34 @@ impl Cluster for Server {
         seat::newcomers()
     }
 
-    fn start(&mut self, candidate: &Candidate) -> Option<Child> {
-        Child::start(c"pgq_ticker_main", TICKER, Oid::from(candidate.oid), &candidate.name.0)
+    fn claimed(&mut self) -> Vec<u32> {
+        seat::claimed()
+    }
+
+    fn demand(&mut self, database: u32) -> Demand {
+        demand::in_database(database)
+    }
+
+    fn start(&mut self, candidate: &Candidate, rounds: Rounds) -> Option<Child> {
+        Child::start(c"pgq_ticker_main", TICKER, Oid::from(candidate.oid), &candidate.name.0, rounds)
     }
 
     fn stage(&mut self, ticker: &Child) -> (Stage, bool) {
         // In this order: what is said before the end is heard.
         let alive = ticker.is_alive();
         (ticker.seat.stage(), alive)
+    }
+
+    fn rounds(&mut self, ticker: &Child) -> Rounds {
+        ticker.seat.rounds()
+    }
+
+    fn send_away(&mut self, database: u32) {
+        seat::send_away(Oid::from(database));
+    }
+
+    fn want_room(&mut self, tickers: usize) {
+        seat::want_room(tickers);
     }
 }
 
@@ -168,7 +193,7 @@ impl Database for Served {
     fn retry(&mut self) -> Result<i64, Failure> {
         static RETRY: Statement = Statement::changing("SELECT pgq.maint_retry_events()", &[]);
         work("pgq.maint_retry_events()", || {
-            let moved = maintenance::as_admin(|| RETRY.rows(&[])).first().and_then(|row| row.int(0));
+            let moved = maintenance::as_admin(|| RETRY.rows(&[]))?.first().and_then(|row| row.int(0));
             Ok(moved.map_or(0, i64::from))
         })
     }
@@ -224,7 +249,22 @@ impl Database for Served {
         work(&format!("thin the ticks of queue \"{queue}\""), || self.thinning.thin(queue))
     }
 
+    fn is_room_wanted(&mut self) -> bool {
+        seat::is_room_wanted()
+    }
+
+    fn makes_room(&mut self) -> bool {
+        seat::make_room()
+    }
+
+    fn hand_over(&mut self, rounds: Rounds) {
+        self.seat.hand_over(rounds);
+    }
+
     fn report(&mut self, stage: Stage) {
+        if stage == Stage::Serving {
+            demand::wake_me();
+        }
         self.seat.say(stage);
     }
 }

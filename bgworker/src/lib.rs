@@ -9,6 +9,7 @@ mod chore;
 mod launcher;
 mod process;
 mod schedule;
+mod stay;
 mod ticker;
 mod trouble;
 mod version;
@@ -17,6 +18,6 @@ mod version;
 mod fake;
 
 pub use chore::{Operation, Verb};
-pub use launcher::{Candidate, Cluster, launch};
-pub use process::{Failure, Name, Process, Settings, Stage};
+pub use launcher::{Candidate, Cluster, Demand, launch};
+pub use process::{Failure, Name, Process, Rounds, Settings, Stage};
 pub use ticker::{Database, serve};
