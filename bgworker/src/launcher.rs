@@ -347,9 +347,10 @@ impl<T> Known<T> {
 
     /// Somebody wants the database for himself.
     fn make_way(&mut self, cluster: &mut impl Cluster<Ticker = T>, now: Duration) {
+        let reason = if self.is_repeated_look() { Rest::NoExtension } else { Rest::SentAway };
         match self.state {
             State::Attended { .. } => cluster.send_away(self.candidate.oid),
-            State::Resting { .. } => self.state = State::Resting { since: now, reason: Rest::SentAway },
+            State::Resting { .. } => self.state = State::Resting { since: now, reason },
         }
     }
 
