@@ -182,14 +182,15 @@ impl<T> Launcher<T> {
         for oid in cluster.newcomers() {
             self.databases.entry(oid).and_modify(|known| known.news = true);
         }
-        let may_start = |launcher: &Self| settings.ticker && !launcher.is_looking(now);
-        if may_start(self) {
+        if settings.ticker && !self.is_looking(now) {
             self.start_one(cluster, now, &settings);
         }
-        let may_start = may_start(self);
-        cluster.want_room(if may_start { self.room_wanted(now, &settings) } else { 0 });
+        let (room, next) = match settings.ticker && !self.is_looking(now) {
+            true => (self.room_wanted(now, &settings), self.next_move(now, &settings)),
+            false => (0, None),
+        };
+        cluster.want_room(room);
         let list = self.list.next(LIST_PERIOD);
-        let next = if may_start { self.next_move(now, &settings) } else { None };
         /// Several are due at once: a breath between them, in which the one just started may answer.
         const LEAST: Duration = Duration::from_millis(1);
         next.map_or(list, |next| next.min(list)).saturating_sub(now).max(LEAST)

@@ -1,9 +1,9 @@
 //! What settings need beyond pgrx's registry.
 #![allow(unsafe_code)]
 
+use pgrx::PgList;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
-use pgrx::{PgList, pg_sys::GucSource};
 use std::ffi::{CStr, CString, c_char, c_void};
 
 /// Makes a setting known that is a list of names, as `search_path` is.
@@ -33,7 +33,7 @@ pub fn define_names(
 unsafe extern "C-unwind" fn check_names(
     value: *mut *mut c_char,
     _: *mut *mut c_void,
-    _: GucSource::Type,
+    _: pg_sys::GucSource::Type,
 ) -> bool {
     // SAFETY: the server hands over a NUL-terminated string, the default's is not null; what it is told must be
     // allocated by it.
