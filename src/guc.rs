@@ -3,7 +3,7 @@
 use crate::pg;
 use pgq_bgworker::Settings;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 static TICKER: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -13,6 +13,12 @@ static RETRY_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(120);
 static CHECK_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(60);
 static STATS_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(300);
+static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(4);
+static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static ROLE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"pgq_admin"));
+
+/// As many background workers as a server of any size may want to spend on this.
+const MOST_WORKERS: i32 = 1024;
 
 const HOUR_MS: i32 = 3_600_000;
 const DAY_S: i32 = 86_400;
@@ -79,6 +85,31 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_int_guc(
+        c"pgq.max_workers",
+        c"Most databases that have their ticker at the same time.",
+        c"If more databases have the extension, they are served in turns. The launcher is not counted.",
+        &MAX_WORKERS,
+        1,
+        MOST_WORKERS,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    pg::guc::define_names(
+        c"pgq.databases",
+        c"Databases to serve, separated by commas; empty: all that have the extension.",
+        c"Names with capitals or special characters are put in double quotes. Those that do not exist are simply not \
+          there.",
+        &DATABASES,
+    );
+    GucRegistry::define_string_guc(
+        c"pgq.role",
+        c"Role with whose rights the ticker brings back retried events and calls the functions of maintenance.",
+        c"A member of pgq_admin decides which functions these are, so it should not have more rights than such a member.",
+        &ROLE,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     #[cfg(feature = "failpoints")]
     pg::failpoint::define();
     pg::guc::reserve_prefix();
@@ -106,5 +137,17 @@ pub fn settings() -> Settings {
         maint_period: seconds(&MAINT_PERIOD),
         check_period: seconds(&CHECK_PERIOD),
         stats_period: seconds(&STATS_PERIOD),
+        max_workers: MAX_WORKERS.get() as usize,
     }
+}
+
+/// The databases to serve; none means all.
+pub fn databases() -> Vec<Vec<u8>> {
+    let list = DATABASES.get().unwrap_or_default();
+    pg::guc::names(&list).expect("the setting was checked")
+}
+
+/// With whose rights retries and maintenance are done.
+pub fn role() -> CString {
+    ROLE.get().unwrap_or_default()
 }

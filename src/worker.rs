@@ -18,7 +18,8 @@ use crate::queue::{maintenance, storage};
 use crate::tick::{self, Queue, Resting, Thinning};
 use crate::{guc, pg, stats};
 use pgq_bgworker::{
-    Candidate, Cluster, Counts, Database, Failure, Name, Operation, Process, Settings, Stage, Verb, Work,
+    Candidate, Cluster, Counts, Database, Demand, Failure, Name, Operation, Process, Rounds, Settings, Stage,
+    Verb, Work,
 };
 use pgrx::pg_sys::Oid;
 use std::collections::BTreeSet;
@@ -32,6 +33,8 @@ const TICKER: &CStr = c"pgq ticker";
 
 /// Adds the launcher to what the server starts. Only while libraries are being preloaded.
 pub fn register() {
+    // Before there are other processes, so that they share it.
+    LazyLock::force(&START);
     seat::request();
     utility::watch();
     newcomer::watch();
@@ -50,10 +53,10 @@ pub fn launcher() -> ! {
 pub fn ticker(database: Oid, seat: Seat) {
     seat.sit_down();
     process::begin(Some(database));
-    demand::wake_me();
     // Whoever wants the database may have said so while this process could not be found in it yet.
     if seat.stage() != Stage::SentAway {
-        pgq_bgworker::serve(&mut Served { seat, resting: Resting::default(), thinning: Thinning::default() });
+        let mut served = Served { seat, resting: Resting::default(), thinning: Thinning::default() };
+        pgq_bgworker::serve(&mut served, seat.rounds());
     }
 }
 
@@ -97,11 +100,12 @@ impl Cluster for Server {
     type Ticker = Child;
 
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
-        let rows = work("list databases", || Ok(databases::list()))?;
+        let (rows, chosen) = work("list databases", || Ok((databases::list(), guc::databases())))?;
         let oids: BTreeSet<u32> = rows.iter().map(|row| row.oid.to_u32()).collect();
         demand::forget(|oid| oids.contains(&oid));
         stats::keep_databases(&oids);
-        let served = rows.into_iter().filter(|row| row.can_be_served);
+        let is_chosen = |row: &databases::Row| chosen.is_empty() || chosen.contains(&row.name);
+        let served = rows.into_iter().filter(|row| row.can_be_served && is_chosen(row));
         Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
     }
 
@@ -109,8 +113,16 @@ impl Cluster for Server {
         seat::newcomers()
     }
 
-    fn start(&mut self, candidate: &Candidate) -> Option<Child> {
-        Child::start(c"pgq_ticker_main", TICKER, Oid::from(candidate.oid), &candidate.name.0)
+    fn claimed(&mut self) -> Vec<u32> {
+        seat::claimed()
+    }
+
+    fn demand(&mut self, database: u32) -> Demand {
+        demand::in_database(database)
+    }
+
+    fn start(&mut self, candidate: &Candidate, rounds: Rounds) -> Option<Child> {
+        Child::start(c"pgq_ticker_main", TICKER, Oid::from(candidate.oid), &candidate.name.0, rounds)
     }
 
     fn stage(&mut self, ticker: &Child) -> (Stage, bool) {
@@ -121,6 +133,18 @@ impl Cluster for Server {
 
     fn take_counts(&mut self) -> Counts {
         stats::take_counts()
+    }
+
+    fn rounds(&mut self, ticker: &Child) -> Rounds {
+        ticker.seat.rounds()
+    }
+
+    fn send_away(&mut self, database: u32) {
+        seat::send_away(Oid::from(database));
+    }
+
+    fn want_room(&mut self, tickers: usize) {
+        seat::want_room(tickers);
     }
 }
 
@@ -182,7 +206,7 @@ impl Database for Served {
     fn retry(&mut self) -> Result<i64, Failure> {
         static RETRY: Statement = Statement::changing("SELECT pgq.maint_retry_events()", &[]);
         work("pgq.maint_retry_events()", || {
-            let moved = maintenance::as_admin(|| RETRY.rows(&[])).first().and_then(|row| row.int(0));
+            let moved = maintenance::as_admin(|| RETRY.rows(&[]))?.first().and_then(|row| row.int(0));
             Ok(moved.map_or(0, i64::from))
         })
         .inspect(|events| stats::retried(*events))
@@ -234,9 +258,24 @@ impl Database for Served {
         work(&format!("thin the ticks of queue \"{queue}\""), || self.thinning.thin(queue))
     }
 
+    fn is_room_wanted(&mut self) -> bool {
+        seat::is_room_wanted()
+    }
+
+    fn makes_room(&mut self) -> bool {
+        seat::make_room()
+    }
+
+    fn hand_over(&mut self, rounds: Rounds) {
+        self.seat.hand_over(rounds);
+    }
+
     fn report(&mut self, stage: Stage) {
         match stage {
-            Stage::Serving => stats::begin(),
+            Stage::Serving => {
+                demand::wake_me();
+                stats::begin();
+            }
             Stage::NoExtension => stats::end(),
             _ => (),
         }

@@ -2,8 +2,8 @@
 
 use crate::chore::{Operation, Work};
 use crate::counts::Counts;
-use crate::launcher::{Candidate, Cluster, Launcher};
-use crate::process::{Failure, Name, Process, Settings, Stage};
+use crate::launcher::{Candidate, Cluster, Demand, Launcher};
+use crate::process::{Failure, Name, Process, Rounds, Settings, Stage};
 use crate::ticker::{Database, Next, Ticker};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +28,7 @@ const DEFAULTS: Settings = Settings {
     maint_period: secs(120),
     check_period: secs(60),
     stats_period: secs(300),
+    max_workers: 4,
 };
 
 /// A database in which every queue is always due.
@@ -55,6 +56,9 @@ pub struct FakeDatabase {
     pub log: Vec<String>,
     pub reports: Vec<Stage>,
     pub failures: Vec<String>,
+    /// How many tickers are wanted to make room.
+    pub room_wanted: usize,
+    pub handed_over: Option<Rounds>,
 }
 
 impl FakeDatabase {
@@ -77,7 +81,15 @@ impl FakeDatabase {
             log: Vec::new(),
             reports: Vec::new(),
             failures: Vec::new(),
+            room_wanted: 0,
+            handed_over: None,
         }
+    }
+
+    /// The ticker comes at this time, after another one that has left this.
+    pub fn enter(&mut self, now: Duration, rounds: Rounds) {
+        self.now = now;
+        self.ticker = Ticker::new(rounds, now);
     }
 
     /// Serves, until the time is over or the ticker leaves.
@@ -178,6 +190,17 @@ impl Database for FakeDatabase {
     fn thin(&mut self, queue: &Name) -> Result<(), Failure> {
         self.called(format!("thin {queue}")).map(|_| ())
     }
+    fn is_room_wanted(&mut self) -> bool {
+        self.room_wanted > 0
+    }
+    fn makes_room(&mut self) -> bool {
+        let is_wanted = self.room_wanted > 0;
+        self.room_wanted = self.room_wanted.saturating_sub(1);
+        is_wanted
+    }
+    fn hand_over(&mut self, rounds: Rounds) {
+        self.handed_over = Some(rounds);
+    }
     fn report(&mut self, stage: Stage) {
         self.reports.push(stage);
     }
@@ -188,22 +211,44 @@ impl Database for FakeDatabase {
 
 /// A server whose tickers do what a test lets them.
 pub struct FakeCluster {
-    launcher: Launcher<u32>,
+    launcher: Launcher<usize>,
     now: Duration,
     databases: Vec<Candidate>,
     pub settings: Settings,
     pub broken: Option<Failure>,
     /// Databases in which an extension was made.
     pub newcomers: Vec<u32>,
+    /// Databases that somebody wants for himself.
+    pub claimed: Vec<u32>,
+    /// What happens in databases without a ticker.
+    pub demands: BTreeMap<u32, Demand>,
     /// Processes that may run at once.
     pub room: usize,
-    /// The stage of each ticker that was ever started, and whether it is alive.
-    pub tickers: Vec<(u32, Stage, bool)>,
+    /// Whether tickers act by themselves: they find the extension, do their rounds, and make room, once they have
+    /// been there for 100 ms, when they are asked to.
+    pub acts: bool,
+    /// Databases in which such tickers find no extension.
+    pub empty: Vec<u32>,
+    /// Every ticker that was ever started.
+    pub tickers: Vec<FakeTicker>,
     /// When each was started, and for which database.
     pub starts: Vec<(u64, u32)>,
     /// What the tickers have done that nobody has asked for yet.
     pub counts: Counts,
+    /// The most that were alive at the same time.
+    pub most: usize,
+    /// How many tickers are wanted to make room.
+    pub room_wanted: usize,
     pub log: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct FakeTicker {
+    database: u32,
+    stage: Stage,
+    pub alive: bool,
+    since: Duration,
+    pub rounds: Rounds,
 }
 
 impl FakeCluster {
@@ -215,13 +260,27 @@ impl FakeCluster {
             settings: DEFAULTS,
             broken: None,
             newcomers: Vec::new(),
+            claimed: Vec::new(),
+            demands: BTreeMap::new(),
             room: 100,
+            acts: false,
+            empty: Vec::new(),
             tickers: Vec::new(),
             starts: Vec::new(),
             counts: Counts::default(),
+            most: 0,
+            room_wanted: 0,
             log: Vec::new(),
         };
         cluster.set_databases(oids);
+        cluster
+    }
+
+    /// So many databases with the extension, and tickers that act by themselves, after a while.
+    pub fn crowded(databases: u32) -> Self {
+        let mut cluster = Self::with_databases(&(1..=databases).collect::<Vec<_>>());
+        cluster.acts = true;
+        cluster.run_for(secs(60));
         cluster
     }
 
@@ -243,13 +302,46 @@ impl FakeCluster {
 
     /// The ticker of this database says that it has come so far, or its last word.
     pub fn say(&mut self, oid: u32, stage: Stage, alive: bool) {
-        let ticker = self.tickers.iter_mut().rev().find(|(of, _, _)| *of == oid).expect("was started");
-        (ticker.1, ticker.2) = (stage, alive);
+        let ticker =
+            self.tickers.iter_mut().rev().find(|ticker| ticker.database == oid).expect("was started");
+        (ticker.stage, ticker.alive) = (stage, alive);
     }
 
     /// The seconds at which the database got a ticker.
     pub fn starts_of(&self, oid: u32) -> Vec<u64> {
         self.starts.iter().filter(|(_, of)| *of == oid).map(|(at, _)| *at).collect()
+    }
+
+    /// The databases that have a ticker.
+    pub fn attended(&self) -> Vec<u32> {
+        let mut attended: Vec<u32> = self.alive().map(|ticker| ticker.database).collect();
+        attended.sort_unstable();
+        attended
+    }
+
+    fn alive(&self) -> impl Iterator<Item = &FakeTicker> {
+        self.tickers.iter().filter(|ticker| ticker.alive)
+    }
+
+    /// Lets the tickers act; whether one did something that wakes the launcher.
+    fn act(&mut self) -> bool {
+        let mut woken = false;
+        for ticker in self.tickers.iter_mut().filter(|ticker| ticker.alive) {
+            ticker.rounds.retries.begins(self.now, self.settings.retry_period);
+            ticker.rounds.maintenance.begins(self.now, self.settings.maint_period);
+            self.demands.remove(&ticker.database);
+            if ticker.stage == Stage::Looking {
+                let is_empty = self.empty.contains(&ticker.database);
+                ticker.stage = if is_empty { Stage::NoExtension } else { Stage::Serving };
+                ticker.alive = !is_empty;
+                woken = true;
+            } else if self.room_wanted > 0 && self.now >= ticker.since + millis(100) {
+                self.room_wanted -= 1;
+                (ticker.stage, ticker.alive) = (Stage::Relieved, false);
+                woken = true;
+            }
+        }
+        woken
     }
 }
 
@@ -261,7 +353,13 @@ impl Process for FakeCluster {
         self.settings
     }
     fn wait(&mut self, at_most: Duration) {
-        self.now += at_most;
+        let end = self.now + at_most;
+        while self.now < end {
+            self.now = end.min(self.now + if self.acts { millis(10) } else { at_most });
+            if self.acts && self.act() {
+                break;
+            }
+        }
     }
     fn log(&mut self, line: &str) {
         self.log.push(line.to_owned());
@@ -269,7 +367,7 @@ impl Process for FakeCluster {
 }
 
 impl Cluster for FakeCluster {
-    type Ticker = u32;
+    type Ticker = usize;
 
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
         self.broken.clone().map_or_else(|| Ok(self.databases.clone()), Err)
@@ -277,17 +375,34 @@ impl Cluster for FakeCluster {
     fn newcomers(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.newcomers)
     }
-    fn start(&mut self, candidate: &Candidate) -> Option<u32> {
-        if self.tickers.iter().filter(|(_, _, alive)| *alive).count() >= self.room {
+    fn claimed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.claimed)
+    }
+    fn demand(&mut self, database: u32) -> Demand {
+        self.demands.get(&database).copied().unwrap_or(Demand::Nothing)
+    }
+    fn start(&mut self, candidate: &Candidate, rounds: Rounds) -> Option<usize> {
+        if self.alive().count() >= self.room {
             return None;
         }
-        self.tickers.push((candidate.oid, Stage::Looking, true));
-        self.starts.push((self.now.as_secs(), candidate.oid));
-        Some(self.tickers.len() as u32 - 1)
+        let (database, since) = (candidate.oid, self.now);
+        self.tickers.push(FakeTicker { database, stage: Stage::Looking, alive: true, since, rounds });
+        self.starts.push((self.now.as_secs(), database));
+        self.most = self.most.max(self.alive().count());
+        Some(self.tickers.len() - 1)
     }
-    fn stage(&mut self, ticker: &u32) -> (Stage, bool) {
-        let (_, stage, alive) = self.tickers[*ticker as usize];
-        (stage, alive)
+    fn stage(&mut self, ticker: &usize) -> (Stage, bool) {
+        let ticker = &self.tickers[*ticker];
+        (ticker.stage, ticker.alive)
+    }
+    fn rounds(&mut self, ticker: &usize) -> Rounds {
+        self.tickers[*ticker].rounds
+    }
+    fn send_away(&mut self, database: u32) {
+        self.say(database, Stage::SentAway, false);
+    }
+    fn want_room(&mut self, tickers: usize) {
+        self.room_wanted = tickers;
     }
     fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)

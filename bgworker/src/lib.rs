@@ -10,6 +10,7 @@ mod counts;
 mod launcher;
 mod process;
 mod schedule;
+mod stay;
 mod ticker;
 mod trouble;
 mod version;
@@ -19,6 +20,6 @@ mod fake;
 
 pub use chore::{Operation, Verb, Work};
 pub use counts::Counts;
-pub use launcher::{Candidate, Cluster, launch};
-pub use process::{Failure, Name, Process, Settings, Stage};
+pub use launcher::{Candidate, Cluster, Demand, launch};
+pub use process::{Failure, Name, Process, Rounds, Settings, Stage};
 pub use ticker::{Database, serve};

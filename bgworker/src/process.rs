@@ -1,11 +1,13 @@
 //! What both loops need of the process they run in, and the words they share.
 
+use crate::schedule::Every;
 use std::fmt;
 use std::time::Duration;
 
 /// A process of the server, as the loops see it.
 pub trait Process {
-    /// The time since some fixed moment. It never goes backwards, whatever is done to the clock on the wall.
+    /// The time since some fixed moment, the same for all processes. It never goes backwards, whatever is done to the
+    /// clock on the wall.
     fn now(&mut self) -> Duration;
 
     /// The settings in force, read again when a reload was asked for.
@@ -36,6 +38,8 @@ pub struct Settings {
     pub check_period: Duration,
     /// `pgq.stats_period`: from one statistics line in the log to the next; zero: none.
     pub stats_period: Duration,
+    /// `pgq.max_workers`: how many tickers there may be at once.
+    pub max_workers: usize,
 }
 
 /// How far a ticker has come; it says so itself, and the launcher acts on the last word of one that is gone.
@@ -52,14 +56,55 @@ pub enum Stage {
     SwitchedOff = 4,
     /// Was sent away by somebody who needs the database for himself for a moment.
     SentAway = 5,
+    /// Left with everything done that was due, since other databases wait for a place.
+    Relieved = 6,
+    /// The same, but some of the work has failed.
+    Troubled = 7,
 }
 
 impl Stage {
     /// The stage of a number that was one.
     pub fn from_number(number: u8) -> Option<Stage> {
-        [Stage::Looking, Stage::Serving, Stage::NoExtension, Stage::SwitchedOff, Stage::SentAway]
+        use Stage::*;
+        [Looking, Serving, NoExtension, SwitchedOff, SentAway, Relieved, Troubled]
             .into_iter()
             .find(|stage| *stage as u8 == number)
+    }
+
+    /// Whether a ticker that says this goes on to work.
+    pub(crate) fn is_at_work(self) -> bool {
+        matches!(self, Stage::Looking | Stage::Serving)
+    }
+}
+
+/// When the rounds of a database were done last, as one ticker leaves it to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rounds {
+    /// Of events that somebody wanted again.
+    pub retries: Every,
+    /// Of ticks that nobody needs.
+    pub thinning: Every,
+    /// Of maintenance.
+    pub maintenance: Every,
+}
+
+impl Rounds {
+    /// When there may be something to do where nothing happens: no ticks, so none that nobody needs.
+    pub(crate) fn next(&self, settings: &Settings) -> Duration {
+        self.retries.next(settings.retry_period).min(self.maintenance.next(settings.maint_period))
+    }
+
+    /// As microseconds, to be written down; 0 is a round that is due.
+    pub fn to_micros(self) -> [u64; 3] {
+        [self.retries, self.thinning, self.maintenance]
+            .map(|every| every.last().map_or(0, |last| last.as_micros() as u64))
+    }
+
+    /// What [`to_micros`](Self::to_micros) has made.
+    pub fn from_micros(micros: [u64; 3]) -> Rounds {
+        let [retries, thinning, maintenance] =
+            micros.map(|last| Every::since((last > 0).then(|| Duration::from_micros(last))));
+        Rounds { retries, thinning, maintenance }
     }
 }
 

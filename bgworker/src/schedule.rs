@@ -4,13 +4,23 @@ use std::time::Duration;
 
 /// Something that is done once in a period, counted from start to start. The period is asked for each time, so a
 /// changed setting holds at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Every {
     /// `None`: not done yet, so it is due.
     last: Option<Duration>,
 }
 
 impl Every {
+    /// Something that began for the last time then, if it ever did.
+    pub fn since(last: Option<Duration>) -> Self {
+        Every { last }
+    }
+
+    /// When it began for the last time.
+    pub fn last(&self) -> Option<Duration> {
+        self.last
+    }
+
     /// Whether it is due, and if so, starts the next period.
     pub fn begins(&mut self, now: Duration, period: Duration) -> bool {
         let due = self.next(period) <= now;

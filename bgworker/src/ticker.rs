@@ -5,8 +5,9 @@
 //! round of ticks delays maintenance, but neither ever keeps the other from its turn.
 
 use crate::chore::{Operation, Work};
-use crate::process::{Failure, Name, Process, Settings, Stage};
+use crate::process::{Failure, Name, Process, Rounds, Settings, Stage};
 use crate::schedule::Every;
+use crate::stay::Stay;
 use crate::trouble::Troubles;
 use crate::version;
 use std::collections::VecDeque;
@@ -49,6 +50,15 @@ pub trait Database: Process {
     /// Forgets such ticks of a queue.
     fn thin(&mut self, queue: &Name) -> Result<(), Failure>;
 
+    /// Whether other databases wait for a place.
+    fn is_room_wanted(&mut self) -> bool;
+
+    /// Takes it upon itself to make a place; false: others have done so.
+    fn makes_room(&mut self) -> bool;
+
+    /// Leaves to the next ticker of this database when the rounds were done. To be called before the last report.
+    fn hand_over(&mut self, rounds: Rounds);
+
     /// Tells the launcher how far this process has come.
     fn report(&mut self, stage: Stage);
 
@@ -68,9 +78,10 @@ const THINNING_PERIOD: Duration = Duration::from_secs(10);
 /// A chore that asks for another call is called so often before the others get their turn.
 const CALLS_IN_A_ROW: u32 = 1000;
 
-/// Serves the database until there is a reason to leave, and tells it to the launcher.
-pub fn serve(database: &mut impl Database) {
-    let mut ticker = Ticker::default();
+/// Serves the database, where the rounds were done last at these times, until there is a reason to leave, and tells it
+/// to the launcher.
+pub fn serve(database: &mut impl Database, rounds: Rounds) {
+    let mut ticker = Ticker::new(rounds, database.now());
     loop {
         match ticker.step(database) {
             Next::Wait(pause) => database.wait(pause),
@@ -89,13 +100,12 @@ pub(crate) enum Next {
 /// What this process remembers. All of it may be lost: whoever comes next begins with a full round.
 #[derive(Debug, Default)]
 pub(crate) struct Ticker {
+    stay: Stay,
     looks: Every,
     ticks: Every,
     fresh_looks: Every,
     demands: Every,
-    retries: Every,
-    thinning: Every,
-    maintenance: Every,
+    rounds: Rounds,
     chores: VecDeque<Chore>,
     troubles: Troubles<Work>,
     /// The installed version that has been found to be none of ours.
@@ -128,7 +138,23 @@ impl Kind {
 }
 
 impl Ticker {
+    pub(crate) fn new(rounds: Rounds, now: Duration) -> Self {
+        Ticker { rounds, stay: Stay::from(now), ..Ticker::default() }
+    }
+
     pub(crate) fn step(&mut self, database: &mut impl Database) -> Next {
+        match self.work(database) {
+            Next::Wait(pause) if self.chores.is_empty() && database.is_room_wanted() => {
+                self.yield_place(database, pause)
+            }
+            next => {
+                self.stay.may_last();
+                next
+            }
+        }
+    }
+
+    fn work(&mut self, database: &mut impl Database) -> Next {
         let settings = database.settings();
         if !settings.ticker {
             return Next::Leave(Stage::SwitchedOff);
@@ -156,6 +182,23 @@ impl Ticker {
             ),
             false => Next::Wait(pause),
         }
+    }
+
+    /// Everything that is due has been done, and others wait for a place.
+    fn yield_place(&mut self, database: &mut impl Database, pause: Duration) -> Next {
+        let now = database.now();
+        let end = self.stay.ends_at(now);
+        if end > now {
+            return Next::Wait(pause.min(end - now));
+        }
+        if !database.makes_room() {
+            return Next::Wait(pause);
+        }
+        if self.foreign.is_some() {
+            return Next::Leave(Stage::NoExtension);
+        }
+        database.hand_over(self.rounds);
+        Next::Leave(if self.troubles.are_none() { Stage::Relieved } else { Stage::Troubled })
     }
 
     /// Sees whether the extension is here and ours to serve; if not, says what to do instead.
@@ -231,6 +274,7 @@ impl Ticker {
             true => database.tick_wanted(&spared),
             false => return,
         };
+        self.stay.was_busy(now);
         match outcome {
             Ok(failed) => {
                 self.well(database, &Work::TickWanted);
@@ -243,9 +287,9 @@ impl Ticker {
     fn plan_chores(&mut self, now: Duration, settings: &Settings) {
         let is_at_work = |kind: Kind| self.chores.iter().any(|chore| kind == Kind::of(&chore.work));
         let plans = [
-            (Kind::Retry, Work::Retry, &mut self.retries, settings.retry_period),
-            (Kind::Thinning, Work::LookForCrowded, &mut self.thinning, THINNING_PERIOD),
-            (Kind::Maintenance, Work::Plan, &mut self.maintenance, settings.maint_period),
+            (Kind::Retry, Work::Retry, &mut self.rounds.retries, settings.retry_period),
+            (Kind::Thinning, Work::LookForCrowded, &mut self.rounds.thinning, THINNING_PERIOD),
+            (Kind::Maintenance, Work::Plan, &mut self.rounds.maintenance, settings.maint_period),
         ];
         let planned = plans.map(|(kind, first, every, period)| {
             (!is_at_work(kind) && every.begins(now, period)).then_some(Chore { work: first, calls: 0 })
@@ -326,13 +370,10 @@ impl Ticker {
         if !self.chores.is_empty() {
             return Duration::ZERO;
         }
-        let next = [
-            self.ticks.next(settings.ticker_period),
-            self.retries.next(settings.retry_period),
-            self.thinning.next(THINNING_PERIOD),
-            self.maintenance.next(settings.maint_period),
-        ];
-        next.into_iter().min().unwrap_or_default().saturating_sub(now)
+        self.ticks
+            .next(settings.ticker_period)
+            .min(self.rounds.next(settings).min(self.rounds.thinning.next(THINNING_PERIOD)))
+            .saturating_sub(now)
     }
 }
 
@@ -548,6 +589,82 @@ mod tests {
         database.broken.clear();
         database.run_for(secs(10));
         assert!(database.count("tick a") > 0);
+    }
+
+    #[test]
+    fn leaves_when_others_wait_and_hands_over_when_its_rounds_were() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.run_for(secs(40));
+        database.room_wanted = 1;
+        database.run_for(secs(1));
+        assert_eq!(database.reports, [Stage::Serving, Stage::Relieved]);
+        let [retries, thinning, maintenance] =
+            [secs(30), secs(40), Duration::ZERO].map(|last| Every::since(Some(last)));
+        assert_eq!(database.handed_over, Some(Rounds { retries, thinning, maintenance }));
+    }
+
+    #[test]
+    fn goes_on_where_the_one_before_has_stopped() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        let [retries, maintenance] = [secs(980), secs(950)].map(|last| Every::since(Some(last)));
+        database.enter(secs(1000), Rounds { retries, maintenance, ..Rounds::default() });
+        database.run_for(secs(9));
+        assert_eq!((database.count("retry"), database.count("plan")), (0, 0));
+        database.run_for(secs(2));
+        assert_eq!((database.count("retry"), database.count("plan")), (1, 0));
+        database.run_for(secs(60));
+        assert_eq!((database.count("retry"), database.count("plan")), (3, 1));
+    }
+
+    #[test]
+    fn does_what_is_due_before_it_leaves() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.room_wanted = 1;
+        database.operations = ["one", "two"].map(call).to_vec();
+        database.takes.insert("do".to_owned(), secs(3));
+        database.run_for(secs(10));
+        assert_eq!(database.reports, [Stage::Serving, Stage::Relieved]);
+        assert_eq!(database.calls_after("plan").iter().filter(|call| call.starts_with("do")).count(), 2);
+        assert_eq!(database.count("retry"), 1);
+    }
+
+    #[test]
+    fn stays_a_little_and_only_as_many_leave_as_are_asked() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.room_wanted = 1;
+        database.run_for(millis(99));
+        assert_eq!(database.reports, [Stage::Serving]);
+        database.room_wanted = 0;
+        database.run_for(secs(60));
+        assert_eq!(database.reports, [Stage::Serving]);
+    }
+
+    #[test]
+    fn ticks_longer_than_the_period_do_not_keep_it() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.takes.insert("tick".to_owned(), secs(5));
+        database.room_wanted = 1;
+        database.run_for(secs(20));
+        assert_eq!(database.reports, [Stage::Serving, Stage::Relieved]);
+    }
+
+    #[test]
+    fn leaves_a_version_that_is_not_ours_when_others_wait() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.version = Some("99.0".to_owned());
+        database.run_for(secs(10));
+        database.room_wanted = 1;
+        database.run_for(secs(60));
+        assert_eq!(database.reports, [Stage::Serving, Stage::NoExtension]);
+    }
+
+    #[test]
+    fn says_when_it_leaves_work_that_fails() {
+        let mut database = FakeDatabase::with_queues(&["a", "b"]);
+        database.broken.insert("tick b".to_owned(), "nonsense".to_owned());
+        database.room_wanted = 1;
+        database.run_for(secs(1));
+        assert_eq!(database.reports, [Stage::Serving, Stage::Troubled]);
     }
 
     fn call(function: &str) -> Operation {

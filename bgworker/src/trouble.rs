@@ -39,6 +39,11 @@ impl<W: Ord + std::fmt::Display> Troubles<W> {
         self.0.get(work).is_none_or(|trouble| trouble.again_at <= now)
     }
 
+    /// Whether all work has succeeded when it was tried last.
+    pub fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Remembers a failure, and says what to log, if it is time to.
     pub fn failed(&mut self, work: W, now: Duration, failure: Failure) -> Option<String> {
         self.0.retain(|_, trouble| now < trouble.again_at.saturating_add(FORGET_AFTER));

@@ -4,6 +4,7 @@
 use super::process::in_lasting_memory;
 use super::seat::Seat;
 use super::session::Session;
+use pgq_bgworker::Rounds;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{BackgroundWorker, BackgroundWorkerHandle, Datum, Oid};
 use std::ffi::{CStr, c_char};
@@ -45,10 +46,16 @@ unsafe extern "C-unwind" fn on_exit(_: std::ffi::c_int, _: Datum) {
 
 impl Child {
     /// Starts a ticker for a database, which nobody restarts when it ends. `None`: the server has no room.
-    pub fn start(function: &CStr, kind: &CStr, database: Oid, database_name: &[u8]) -> Option<Child> {
+    pub fn start(
+        function: &CStr,
+        kind: &CStr,
+        database: Oid,
+        database_name: &[u8],
+        rounds: Rounds,
+    ) -> Option<Child> {
         let taken =
             CHILDREN.with(|children| children.iter().map(|(_, seat)| seat.number()).collect::<Vec<_>>());
-        let seat = Seat::reserve(database, &taken)?;
+        let seat = Seat::reserve(database, rounds, &taken)?;
         let name = [kind.to_bytes(), b" ", database_name].concat();
         let mut worker = describe(function, &name, kind.to_bytes());
         worker.bgw_restart_time = pg_sys::BGW_NEVER_RESTART;

@@ -14,6 +14,8 @@
 //! a tick's snapshot: what comes later is seen later.
 #![allow(unsafe_code)]
 
+use super::seat;
+use pgq_bgworker::Demand;
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
 
@@ -22,7 +24,10 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::S
 struct Desk {
     /// 0: free.
     database: AtomicU32,
-    /// The latch of the ticker. Its memory outlives it: at worst a stranger is woken for nothing.
+    /// Whether the database was not there at the last look.
+    is_missed: AtomicBool,
+    /// The latch of the ticker, or null: then the launcher has to send one. Its memory outlives it: at worst a stranger
+    /// is woken for nothing.
     ticker: AtomicPtr<pg_sys::Latch>,
     pending: SharedMarks,
     waiting: SharedMarks,
@@ -33,6 +38,9 @@ const DESKS: usize = 256;
 
 /// Null in a server that has not preloaded us.
 static HALL: AtomicPtr<Desk> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The lock under which desks are given out and taken back; null as the hall.
+static LOCK: AtomicPtr<pg_sys::LWLock> = AtomicPtr::new(std::ptr::null_mut());
 
 /// This process's desk, looked up once.
 static MINE: AtomicPtr<Desk> = AtomicPtr::new(std::ptr::null_mut());
@@ -123,14 +131,54 @@ pub(super) fn size() -> usize {
     DESKS * size_of::<Desk>() + align_of::<Desk>()
 }
 
+/// Asks for the lock under which desks are given out and taken back.
+///
+/// # Safety
+/// This is the time at which the server lets libraries ask.
+pub(super) unsafe fn request_lock() {
+    // SAFETY: passed on to the caller; the name is copied.
+    unsafe { pg_sys::RequestNamedLWLockTranche(c"pgq".as_ptr(), 1) };
+}
+
 /// Takes over the memory.
 ///
 /// # Safety
-/// `memory` is zeroed, as large as asked for, shared by all processes, and not yet seen by any other.
+/// `memory` is zeroed, as large as asked for, shared by all processes, and not yet seen by any other; the lock was
+/// asked for.
 pub(super) unsafe fn settle(memory: *mut u8) {
     // SAFETY: room for the alignment was asked for.
     let hall = unsafe { memory.add(memory.align_offset(align_of::<Desk>())) };
+    // SAFETY: the server has made the one lock that was asked for.
+    LOCK.store(unsafe { &raw mut (*pg_sys::GetNamedLWLockTranche(c"pgq".as_ptr())).lock }, SeqCst);
     HALL.store(hall.cast(), SeqCst);
+}
+
+/// All desks; none without preloading.
+fn desks() -> &'static [Desk] {
+    let hall = HALL.load(SeqCst);
+    match hall.is_null() {
+        true => &[],
+        // SAFETY: as large as `size` says; changed through atomics only.
+        false => unsafe { std::slice::from_raw_parts(hall, DESKS) },
+    }
+}
+
+/// The desk that is, or for 0 may become, this database's.
+fn desk_of(database: u32, near: u32) -> Option<&'static Desk> {
+    let (before, from) = desks().split_at_checked(near as usize % DESKS)?;
+    from.iter().chain(before).find(|desk| desk.database.load(SeqCst) == database)
+}
+
+/// Does something while no desk is given out or taken back.
+fn locked<R>(work: impl FnOnce() -> R) -> R {
+    let lock = LOCK.load(SeqCst);
+    // SAFETY: the lock was made together with the desks. What is done under it raises no error.
+    unsafe {
+        pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
+        let result = work();
+        pg_sys::LWLockRelease(lock);
+        result
+    }
 }
 
 /// The desk of this process's database; `None` without preloading, or when all are taken.
@@ -139,50 +187,61 @@ fn mine() -> Option<&'static Desk> {
     if let Some(desk) = unsafe { MINE.load(SeqCst).as_ref() } {
         return Some(desk);
     }
-    let hall = HALL.load(SeqCst);
-    if hall.is_null() {
-        return None;
-    }
-    // SAFETY: as large as `size` says; changed through atomics only.
-    let desks = unsafe { std::slice::from_raw_parts(hall, DESKS) };
     // SAFETY: a variable of this process.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    let first = database as usize;
-    let desk = (0..DESKS).map(|step| &desks[(first + step) % DESKS]).find(|desk| {
-        match desk.database.compare_exchange(0, database, SeqCst, SeqCst) {
-            Ok(_) => true,
-            Err(owner) => owner == database,
-        }
-    })?;
+    let find = || desk_of(database, database);
+    let desk = match find() {
+        Some(desk) => desk,
+        // Not worth the lock if there is no other.
+        None => desk_of(0, database).and_then(|_| {
+            locked(|| {
+                find().or_else(|| desk_of(0, database).inspect(|desk| desk.database.store(database, SeqCst)))
+            })
+        })?,
+    };
     MINE.store(std::ptr::from_ref(desk).cast_mut(), SeqCst);
     Some(desk)
 }
 
-/// Gives back the desks of databases that are gone.
+/// In the launcher: takes back the desks of databases that are gone: were not there at this look and the one before.
+/// One that came after the look may have got a desk already.
 pub fn forget(is_there: impl Fn(u32) -> bool) {
-    let hall = HALL.load(SeqCst);
-    if hall.is_null() {
-        return;
-    }
-    // SAFETY: as in `mine`.
-    for desk in unsafe { std::slice::from_raw_parts(hall, DESKS) } {
+    for desk in desks() {
         let database = desk.database.load(SeqCst);
-        if database != 0 && !is_there(database) {
-            desk.pending.take_all();
-            desk.waiting.take_all();
-            desk.ticker.store(std::ptr::null_mut(), SeqCst);
-            desk.database.store(0, SeqCst);
+        let is_missed = database != 0 && !is_there(database);
+        if desk.is_missed.swap(is_missed, SeqCst) && is_missed {
+            locked(|| {
+                desk.is_missed.store(false, SeqCst);
+                desk.pending.take_all();
+                desk.waiting.take_all();
+                desk.ticker.store(std::ptr::null_mut(), SeqCst);
+                desk.database.store(0, SeqCst);
+            });
         }
+    }
+}
+
+/// In the launcher: what goes on in a database. Where there was no desk left for it, there may always be something.
+pub fn in_database(database: u32) -> Demand {
+    match desk_of(database, database) {
+        Some(desk) if !desk.wanted().are_none() => Demand::Wanted,
+        Some(desk) if !desk.is_pending() => Demand::Nothing,
+        _ => Demand::News,
     }
 }
 
 impl Desk {
     fn wake(&self) {
         let ticker = self.ticker.load(SeqCst);
-        if !ticker.is_null() {
+        match ticker.is_null() {
+            true => seat::wake_launcher(),
             // SAFETY: a latch in shared memory, which is never freed.
-            unsafe { pg_sys::SetLatch(ticker) };
+            false => unsafe { pg_sys::SetLatch(ticker) },
         }
+    }
+
+    fn is_pending(&self) -> bool {
+        self.pending.0.iter().any(|word| word.load(SeqCst) != 0)
     }
 
     /// Woken once for each mark that is new, not with each commit.
@@ -261,11 +320,25 @@ pub fn is_waited_for(queue_id: i32) -> bool {
     mine().is_some_and(|desk| desk.waiting.0[word].load(SeqCst) & bit != 0)
 }
 
-/// In the ticker: from now on news wake this process.
+/// In the ticker: from now on, until it ends in whatever way, news wake this process.
 pub fn wake_me() {
     if let Some(desk) = mine() {
-        // SAFETY: a variable of this process, which points to its latch in shared memory.
-        desk.ticker.store(unsafe { pg_sys::MyLatch }, SeqCst);
+        // SAFETY: a variable of this process, which points to its latch in shared memory; the callback has the declared
+        // type, and cannot raise an error.
+        unsafe {
+            desk.ticker.store(pg_sys::MyLatch, SeqCst);
+            pg_sys::before_shmem_exit(Some(on_exit), pg_sys::Datum::null());
+        }
+    }
+}
+
+/// What comes from now on wakes the launcher; at what came before it looks when it hears of this process's end.
+unsafe extern "C-unwind" fn on_exit(_: std::ffi::c_int, _: pg_sys::Datum) {
+    if let Some(desk) = mine() {
+        // SAFETY: a variable of this process.
+        let latch = unsafe { pg_sys::MyLatch };
+        // Another ticker may sit here already: then the latch is not ours.
+        let _ = desk.ticker.compare_exchange(latch, std::ptr::null_mut(), SeqCst, SeqCst);
     }
 }
 
@@ -291,7 +364,7 @@ pub fn give_back_waiting(queues: &Queues) {
 
 /// In the ticker: whether any queue has news; without marks, always.
 pub fn is_pending() -> bool {
-    mine().is_none_or(|desk| desk.pending.0.iter().any(|word| word.load(SeqCst) != 0))
+    mine().is_none_or(Desk::is_pending)
 }
 
 /// In the ticker: takes the marks of all queues that have news; without marks it is as if every queue had some.

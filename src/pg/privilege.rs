@@ -40,10 +40,11 @@ pub fn may_read_all_stats() -> bool {
     }
 }
 
-/// The role of this name; a missing one is refused in the server's own words.
-pub fn role(name: &CStr) -> pg_sys::Oid {
+/// The role of this name, if there is one.
+pub fn role(name: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: the name is NUL-terminated.
-    unsafe { pg_sys::get_role_oid(name.as_ptr(), false) }
+    let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    (role != pg_sys::InvalidOid).then_some(role)
 }
 
 /// Runs code that others wrote with the rights of a role and a fixed search_path, so that nothing outlasts it: it

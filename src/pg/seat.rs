@@ -1,4 +1,5 @@
-//! Shared memory: a seat for each ticker, on which it says how far it has come.
+//! Shared memory: a seat for each ticker, on which it says how far it has come, and what launcher and backends tell
+//! each other.
 //!
 //! The server does not tell the launcher with which status a child ended, and somebody who wants a database for
 //! himself must find the process that sits in it. Nothing here is locked; a word that comes too late, from a
@@ -9,7 +10,7 @@ use super::demand;
 use super::session::Session;
 use super::signal;
 use super::stats;
-use pgq_bgworker::Stage;
+use pgq_bgworker::{Rounds, Stage};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::pgrx_extern_c_guard;
@@ -23,9 +24,27 @@ struct Board {
     starts: AtomicU32,
     /// The latch of the launcher. Its memory outlives it: at worst a stranger is woken for nothing.
     launcher: AtomicPtr<pg_sys::Latch>,
-    /// Databases in which an extension was made, for the launcher to look into; 0 is free. When all are taken the
-    /// launcher finds out later.
-    newcomers: [AtomicU32; 8],
+    /// How many tickers should make room for others.
+    room_wanted: AtomicU32,
+    /// Databases in which an extension was made, for the launcher to look into.
+    newcomers: Notes,
+    /// Databases that somebody wants for himself, for the launcher to stay away from.
+    claims: Notes,
+}
+
+/// Some databases, noted for the launcher; 0 is free. What finds no room here the launcher finds out later.
+#[repr(C)]
+struct Notes([AtomicU32; 32]);
+
+impl Notes {
+    fn add(&self, database: Oid) {
+        let oid = database.to_u32();
+        self.0.iter().any(|note| note.compare_exchange(0, oid, SeqCst, SeqCst).is_ok());
+    }
+
+    fn take(&self) -> Vec<u32> {
+        self.0.iter().map(|note| note.swap(0, SeqCst)).filter(|oid| *oid != 0).collect()
+    }
 }
 
 #[repr(C)]
@@ -34,6 +53,8 @@ struct Place {
     word: AtomicU64,
     database: AtomicU32,
     process: AtomicI32,
+    /// When the rounds were done last: from the launcher to the ticker when it comes, and back when it leaves.
+    rounds: [AtomicU64; 3],
 }
 
 /// Null in a server that has not preloaded us.
@@ -61,6 +82,7 @@ unsafe extern "C-unwind" fn on_request() {
             NEXT_REQUEST.with(|next| *next).into_iter().for_each(|next| next());
             pg_sys::RequestAddinShmemSpace(size() + demand::size());
             pg_sys::RequestAddinShmemSpace(stats::size());
+            demand::request_lock();
         });
     }
 }
@@ -109,8 +131,9 @@ pub fn wake_me() {
     }
 }
 
-fn wake_launcher(board: &Board) {
-    let launcher = board.launcher.load(SeqCst);
+/// Something has happened that the launcher should look at. May be called where nothing may fail.
+pub(super) fn wake_launcher() {
+    let launcher = board().map_or(std::ptr::null_mut(), |(board, _)| board.launcher.load(SeqCst));
     if !launcher.is_null() {
         // SAFETY: a latch in shared memory, which is never freed.
         unsafe { pg_sys::SetLatch(launcher) };
@@ -120,19 +143,36 @@ fn wake_launcher(board: &Board) {
 /// Tells the launcher that an extension was made in this database. Called at the end of a commit, where nothing may
 /// fail.
 pub fn announce(database: Oid) {
-    let Some((board, _)) = board() else { return };
-    let oid = database.to_u32();
-    board.newcomers.iter().any(|place| place.compare_exchange(0, oid, SeqCst, SeqCst).is_ok());
-    wake_launcher(board);
+    if let Some((board, _)) = board() {
+        board.newcomers.add(database);
+        wake_launcher();
+    }
 }
 
 /// In the launcher: the databases that were announced since the last call.
 pub fn newcomers() -> Vec<u32> {
-    let places = board().map_or([].as_slice(), |(board, _)| &board.newcomers);
-    places.iter().map(|place| place.swap(0, SeqCst)).filter(|oid| *oid != 0).collect()
+    board().map_or_else(Vec::new, |(board, _)| board.newcomers.take())
 }
 
-/// Asks the ticker of this database, if there is one, to leave at once. It will be away for some seconds.
+/// Has the ticker of this database, if there is one, leave at once, and the launcher stay away from it for some
+/// seconds.
+///
+/// First the note, then the look for a ticker: a launcher that has not seen the note when it gives out the seat sees
+/// it right after that, and sends the ticker away itself.
+pub fn claim(database: Oid) {
+    if let Some((board, _)) = board() {
+        board.claims.add(database);
+        wake_launcher();
+        send_away(database);
+    }
+}
+
+/// In the launcher: the databases that were claimed since the last call.
+pub fn claimed() -> Vec<u32> {
+    board().map_or_else(Vec::new, |(board, _)| board.claims.take())
+}
+
+/// Asks the ticker of this database, if there is one, to leave at once.
 ///
 /// First the word, then the look whether it is in the database: one that is just entering does it the other way
 /// round, so it sees the word if it is not seen.
@@ -147,6 +187,27 @@ pub fn send_away(database: Oid) {
     }
 }
 
+/// In the launcher: so many tickers should leave when they have nothing to do.
+pub fn want_room(tickers: usize) {
+    let Some((board, places)) = board() else { return };
+    let wanted = tickers as u32;
+    if board.room_wanted.swap(wanted, SeqCst) < wanted {
+        places.iter().for_each(|place| signal::wake(place.process.load(SeqCst)));
+    }
+}
+
+/// In a ticker: whether some should leave.
+pub fn is_room_wanted() -> bool {
+    board().is_some_and(|(board, _)| board.room_wanted.load(SeqCst) > 0)
+}
+
+/// In a ticker: whether it is one of those who leave.
+pub fn make_room() -> bool {
+    board().is_some_and(|(board, _)| {
+        board.room_wanted.fetch_update(SeqCst, SeqCst, |wanted| wanted.checked_sub(1)).is_ok()
+    })
+}
+
 /// A place on the board, for one process.
 #[derive(Clone, Copy)]
 pub struct Seat {
@@ -156,7 +217,7 @@ pub struct Seat {
 
 impl Seat {
     /// In the launcher: finds a place for a ticker that is about to be started; `taken` are those of living ones.
-    pub fn reserve(database: Oid, taken: &[u32]) -> Option<Seat> {
+    pub fn reserve(database: Oid, rounds: Rounds, taken: &[u32]) -> Option<Seat> {
         let (board, places) = board()?;
         let number = (0..board.places).find(|number| !taken.contains(number))?;
         let seat = Seat { number, start: board.starts.fetch_add(1, SeqCst).wrapping_add(1) };
@@ -164,6 +225,7 @@ impl Seat {
         place.process.store(0, SeqCst);
         place.database.store(database.to_u32(), SeqCst);
         place.word.store(seat.word(Stage::Looking), SeqCst);
+        seat.hand_over(rounds);
         Some(seat)
     }
 
@@ -185,9 +247,20 @@ impl Seat {
         let Some(place) = self.place() else { return };
         let sent_away = self.word(Stage::SentAway);
         place.word.update(SeqCst, SeqCst, |word| if word == sent_away { word } else { self.word(stage) });
-        if let Some((board, _)) = board() {
-            wake_launcher(board);
+        wake_launcher();
+    }
+
+    /// Notes when the rounds were done last, for who comes next.
+    pub fn hand_over(&self, rounds: Rounds) {
+        if let Some(place) = self.place() {
+            place.rounds.iter().zip(rounds.to_micros()).for_each(|(note, micros)| note.store(micros, SeqCst));
         }
+    }
+
+    /// When the rounds were done last, as noted.
+    pub fn rounds(&self) -> Rounds {
+        let noted = |place: &Place| place.rounds.each_ref().map(|note| note.load(SeqCst));
+        self.place().map_or_else(Rounds::default, |place| Rounds::from_micros(noted(place)))
     }
 
     /// What was said last.

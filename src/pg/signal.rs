@@ -21,6 +21,21 @@ pub fn is_in_database(process: i32, database: Oid) -> bool {
     }
 }
 
+/// Wakes a process of the server from its wait.
+pub fn wake(process: i32) {
+    if process == 0 {
+        return;
+    }
+    // SAFETY: the entry is in shared memory, which exists whether or not the process still does; at worst a stranger
+    // is woken for nothing.
+    unsafe {
+        let entry = pg_sys::BackendPidGetProc(process);
+        if !entry.is_null() {
+            pg_sys::SetLatch(&mut (*entry).procLatch);
+        }
+    }
+}
+
 /// Asks a process of the server to end.
 pub fn terminate(process: i32) {
     // SAFETY: a plain system call. That the process has ended meanwhile does not matter.

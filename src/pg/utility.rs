@@ -82,7 +82,7 @@ unsafe fn make_way(command: *mut pg_sys::Node) {
         }
         let database = pg_sys::get_database_oid(name, true);
         if database != pg_sys::InvalidOid && compat::owns_database(database, pg_sys::GetUserId()) {
-            seat::send_away(database);
+            seat::claim(database);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::family;
 use super::rotation::Pending;
 use crate::error::{Error, Result};
+use crate::guc;
 use crate::pg::call::Call;
 use crate::pg::privilege;
 use crate::pg::spi::{self, Rows, Statement, View};
@@ -85,15 +86,24 @@ pub fn call(function: Text, argument: Option<Text>) -> Result<i64> {
             format!("\"{function}\" cannot be called inside a transaction"),
         ));
     }
-    Ok(as_admin(|| number_returned(select(function, argument))))
+    as_admin(|| number_returned(select(function, argument)))
 }
 
-/// Does a part of the daemon's job with the rights of `pgq_admin`, which suffice for all of it, and no more.
+/// Does a part of the daemon's job with the rights of the role that is set for it, by default `pgq_admin`: its rights
+/// suffice for all of it, and no more.
 ///
 /// A `pgq_admin` can name functions in `queue_extra_maint`, and tables in the other columns of `pgq.queue` to which
 /// triggers may be tied: with the worker's own rights that would be a way to the superuser's.
-pub fn as_admin<R>(work: impl FnOnce() -> R) -> R {
-    privilege::run_as_restricted(privilege::role(c"pgq_admin"), work)
+pub fn as_admin<R>(work: impl FnOnce() -> R) -> Result<R> {
+    let name = guc::role();
+    let role = privilege::role(&name).ok_or_else(|| {
+        let name = Text(name.to_bytes());
+        Error::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("pgq.role: role \"{name}\" does not exist"),
+        )
+    })?;
+    Ok(privilege::run_as_restricted(role, work))
 }
 
 fn is_vacuum(function: Text) -> bool {

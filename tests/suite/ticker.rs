@@ -243,6 +243,25 @@ fn a_broken_queue_or_function_stops_nothing_else() {
 }
 
 #[test]
+fn a_role_that_cannot_do_the_chores_stops_no_tick() {
+    let cluster = builder().start();
+    let mut session = cluster.connect("postgres");
+    set_up(&mut session, &["q"]);
+    session.exec("create role powerless");
+    for (role, complaint) in
+        [("nosuch", "pgq.role: role \"nosuch\" does not exist"), ("powerless", "permission denied")]
+    {
+        session.exec(&format!("alter system set pgq.role = {role}"));
+        session.exec("select pg_reload_conf()");
+        cluster.wait_for_log(complaint);
+        wait_for_ticks(&mut session, "q");
+    }
+    session.exec("alter system reset pgq.role");
+    session.exec("select pg_reload_conf()");
+    cluster.wait_for_log("pgq.maint_retry_events() works again");
+}
+
+#[test]
 fn switched_off_and_on() {
     let cluster = builder().start();
     let mut session = cluster.connect("postgres");
