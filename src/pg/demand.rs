@@ -26,6 +26,8 @@ struct Desk {
     ticker: AtomicPtr<pg_sys::Latch>,
     pending: SharedMarks,
     waiting: SharedMarks,
+    /// Those that were waited for and are being ticked: a ticker that is ended meanwhile leaves them to the next.
+    in_hand: SharedMarks,
 }
 
 /// Databases beyond these are polled.
@@ -139,40 +141,46 @@ fn mine() -> Option<&'static Desk> {
     if let Some(desk) = unsafe { MINE.load(SeqCst).as_ref() } {
         return Some(desk);
     }
-    let hall = HALL.load(SeqCst);
-    if hall.is_null() {
-        return None;
-    }
-    // SAFETY: as large as `size` says; changed through atomics only.
-    let desks = unsafe { std::slice::from_raw_parts(hall, DESKS) };
+    let desks = desks();
     // SAFETY: a variable of this process.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
     let first = database as usize;
-    let desk = (0..DESKS).map(|step| &desks[(first + step) % DESKS]).find(|desk| {
-        match desk.database.compare_exchange(0, database, SeqCst, SeqCst) {
+    let mut all = (0..DESKS).map(|step| &desks[(first + step) % DESKS]);
+    // One that is free comes into question only if the database has none yet: it may have become free since.
+    let own = all.clone().find(|desk| desk.database.load(SeqCst) == database);
+    let desk = own.or_else(|| {
+        all.find(|desk| match desk.database.compare_exchange(0, database, SeqCst, SeqCst) {
             Ok(_) => true,
             Err(owner) => owner == database,
-        }
+        })
     })?;
     MINE.store(std::ptr::from_ref(desk).cast_mut(), SeqCst);
     Some(desk)
 }
 
-/// Gives back the desks of databases that are gone.
-pub fn forget(is_there: impl Fn(u32) -> bool) {
+/// All desks; none without preloading.
+fn desks() -> &'static [Desk] {
     let hall = HALL.load(SeqCst);
     if hall.is_null() {
-        return;
+        return &[];
     }
-    // SAFETY: as in `mine`.
-    for desk in unsafe { std::slice::from_raw_parts(hall, DESKS) } {
-        let database = desk.database.load(SeqCst);
-        if database != 0 && !is_there(database) {
-            desk.pending.take_all();
-            desk.waiting.take_all();
-            desk.ticker.store(std::ptr::null_mut(), SeqCst);
-            desk.database.store(0, SeqCst);
-        }
+    // SAFETY: as large as `size` says; changed through atomics only.
+    unsafe { std::slice::from_raw_parts(hall, DESKS) }
+}
+
+/// In the launcher: the databases that have a desk.
+pub fn databases() -> Vec<u32> {
+    desks().iter().map(|desk| desk.database.load(SeqCst)).filter(|database| *database != 0).collect()
+}
+
+/// In the launcher: takes the desk from a database that is gone.
+pub fn forget(database: u32) {
+    for desk in desks().iter().filter(|desk| desk.database.load(SeqCst) == database) {
+        desk.pending.take_all();
+        desk.waiting.take_all();
+        desk.in_hand.take_all();
+        desk.ticker.store(std::ptr::null_mut(), SeqCst);
+        desk.database.store(0, SeqCst);
     }
 }
 
@@ -261,9 +269,11 @@ pub fn is_waited_for(queue_id: i32) -> bool {
     mine().is_some_and(|desk| desk.waiting.0[word].load(SeqCst) & bit != 0)
 }
 
-/// In the ticker: from now on news wake this process.
+/// In the ticker: from now on news wake this process, and who waited for a tick of its predecessor waits for one of
+/// its own.
 pub fn wake_me() {
     if let Some(desk) = mine() {
+        desk.waiting.add(&desk.in_hand.take_all());
         // SAFETY: a variable of this process, which points to its latch in shared memory.
         desk.ticker.store(unsafe { pg_sys::MyLatch }, SeqCst);
     }
@@ -274,19 +284,23 @@ pub fn is_wanted() -> bool {
     mine().is_some_and(|desk| !desk.wanted().are_none())
 }
 
-/// In the ticker: takes the marks of the queues that are waited for and have news.
+/// In the ticker: takes the marks of the queues that are waited for and have news; to be followed by [`put_down`].
 pub fn take_wanted() -> Queues {
     mine().map_or_else(Queues::default, |desk| {
         let wanted = desk.wanted();
+        desk.in_hand.add(&wanted);
         desk.pending.remove(&wanted);
         desk.waiting.remove(&wanted);
         wanted
     })
 }
 
-/// In the ticker: these were not ticked, so who waited waits on.
-pub fn give_back_waiting(queues: &Queues) {
-    mine().into_iter().for_each(|desk| desk.waiting.add(queues));
+/// In the ticker: of those taken these were not ticked, so who waited for them waits on.
+pub fn put_down(not_ticked: &Queues) {
+    if let Some(desk) = mine() {
+        desk.waiting.add(not_ticked);
+        desk.in_hand.take_all();
+    }
 }
 
 /// In the ticker: whether any queue has news; without marks, always.
