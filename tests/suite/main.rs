@@ -10,6 +10,7 @@ mod batch;
 mod campaign;
 mod capture;
 mod consume;
+mod demand;
 mod docs;
 mod idle;
 mod info;
