@@ -28,6 +28,7 @@ mod scene;
 mod shared;
 mod statistics;
 mod surface;
+mod survival;
 mod thinning;
 mod ticker;
 mod ticks;
