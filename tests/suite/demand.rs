@@ -313,6 +313,17 @@ fn commits_while_no_ticker_is_there_are_not_forgotten() {
 }
 
 #[test]
+fn who_waits_for_a_locked_queue_gets_the_tick_after_all() {
+    let (cluster, mut producer, mut listener, _) = with_listeners(builder());
+    let mut locker = cluster.connect("postgres");
+    locker.exec("begin; lock table pgq.tick in share mode");
+    insert(&mut producer, "q", "patience");
+    cluster.wait_for_log("tick of queue \"q\" failed");
+    locker.exec("commit");
+    listener.gets_at_once(&["patience"]);
+}
+
+#[test]
 fn a_crash_forgets_nobody_who_asks_again() {
     let (cluster, mut producer, mut listener, _) = with_listeners(builder());
     let mut locker = cluster.connect("postgres");
