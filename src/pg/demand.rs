@@ -144,8 +144,7 @@ fn mine() -> Option<&'static Desk> {
     let desks = desks();
     // SAFETY: a variable of this process.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    let first = database as usize;
-    let mut all = (0..DESKS).map(|step| &desks[(first + step) % DESKS]);
+    let mut all = desks.iter().cycle().skip(database as usize % DESKS).take(desks.len());
     // One that is free comes into question only if the database has none yet: it may have become free since.
     let own = all.clone().find(|desk| desk.database.load(SeqCst) == database);
     let desk = own.or_else(|| {
