@@ -382,7 +382,7 @@ fn three_kinds_of_tickers_at_once_keep_the_order_of_snapshots() {
 
 #[test]
 fn it_vacuums_its_tables_where_autovacuum_does_not() {
-    let (_cluster, mut session, consumer) = with_consumer();
+    let (cluster, mut session, consumer) = with_consumer();
     let counts = "select count(*) from pg_stat_user_tables
                    where schemaname = 'pgq' and relname in ('tick', 'subscription', 'queue', 'retry_queue', 'consumer')
                      and vacuum_count > 1";
@@ -399,4 +399,9 @@ fn it_vacuums_its_tables_where_autovacuum_does_not() {
         drain(&mut session, &consumer);
     }
     wait_until("dead rows to go", || session.one::<i64>(dead, &[]) < 50);
+
+    let mut locker = cluster.connect("postgres");
+    locker.exec("begin; lock table pgq.retry_queue in share mode");
+    cluster.wait_for_log("skipping vacuum of \"retry_queue\"");
+    wait_for_ticks(&mut session, "q");
 }
