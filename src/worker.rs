@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::pg::children::{self, Child};
 use crate::pg::databases;
-use crate::pg::demand;
+use crate::pg::demand::{self, Queues};
 use crate::pg::failpoint;
 use crate::pg::newcomer;
 use crate::pg::process;
@@ -100,10 +100,12 @@ impl Cluster for Server {
     type Ticker = Child;
 
     fn databases(&mut self) -> Result<Vec<Candidate>, Failure> {
+        // In this order: one that comes between the two is not taken for gone.
+        let (known, known_to_stats) = (demand::databases(), stats::databases());
         let (rows, chosen) = work("list databases", || Ok((databases::list(), guc::databases())))?;
         let oids: BTreeSet<u32> = rows.iter().map(|row| row.oid.to_u32()).collect();
-        demand::forget(|oid| oids.contains(&oid));
-        stats::keep_databases(&oids);
+        known.into_iter().filter(|oid| !oids.contains(oid)).for_each(demand::forget);
+        known_to_stats.into_iter().filter(|oid| !oids.contains(oid)).for_each(stats::forget_database);
         let is_chosen = |row: &databases::Row| chosen.is_empty() || chosen.contains(&row.name);
         let served = rows.into_iter().filter(|row| row.can_be_served && is_chosen(row));
         Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
@@ -194,10 +196,14 @@ impl Database for Served {
         let outcome = work("tick queues for consumers that wait", || {
             Ok(tick::tick_wanted(&marks, |name| spared(&Name(name.0.to_vec()))))
         });
-        if outcome.is_err() {
-            demand::give_back_waiting(&marks);
-        }
         failpoint::hit(failpoint::TICK_COMMITTED);
+        let mut ticked = Queues::default();
+        outcome.iter().flat_map(|outcome| &outcome.taken).for_each(|tick| ticked.add(tick.queue_id));
+        let missed = marks.without(&ticked);
+        demand::put_down(&missed);
+        if !missed.are_none() {
+            self.resting.doubt_marks();
+        }
         let outcome = outcome?;
         stats::ticked(&outcome.taken, true);
         Ok(named(outcome.failed))

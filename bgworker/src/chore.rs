@@ -34,12 +34,12 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// As the server writes it.
+    /// As the server writes it. A table that somebody has locked is left for the next time.
     pub fn sql(self) -> &'static str {
         match self {
-            Verb::Vacuum => "VACUUM",
-            Verb::VacuumAnalyze => "VACUUM ANALYZE",
-            Verb::Analyze => "ANALYZE",
+            Verb::Vacuum => "VACUUM (SKIP_LOCKED)",
+            Verb::VacuumAnalyze => "VACUUM (SKIP_LOCKED, ANALYZE)",
+            Verb::Analyze => "ANALYZE (SKIP_LOCKED)",
         }
     }
 }
@@ -138,8 +138,8 @@ mod tests {
     fn rows_are_calls_or_vacuums() {
         assert_eq!(shown("pgq.maint_rotate_tables_step1", Some("q")), "pgq.maint_rotate_tables_step1('q')");
         assert_eq!(shown("pgq.maint_rotate_tables_step2", None), "pgq.maint_rotate_tables_step2()");
-        assert_eq!(shown("vacuum", Some("pgq.tick")), "VACUUM pgq.tick");
-        assert_eq!(shown("VACUUM  Analyze", Some("pgq.tick")), "VACUUM ANALYZE pgq.tick");
+        assert_eq!(shown("vacuum", Some("pgq.tick")), "VACUUM (SKIP_LOCKED) pgq.tick");
+        assert_eq!(shown("VACUUM  Analyze", Some("pgq.tick")), "VACUUM (SKIP_LOCKED, ANALYZE) pgq.tick");
         assert_eq!(shown("public.vacuum", Some("q")), "public.vacuum('q')");
     }
 

@@ -24,13 +24,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::S
 struct Desk {
     /// 0: free.
     database: AtomicU32,
-    /// Whether the database was not there at the last look.
-    is_missed: AtomicBool,
     /// The latch of the ticker, or null: then the launcher has to send one. Its memory outlives it: at worst a stranger
     /// is woken for nothing.
     ticker: AtomicPtr<pg_sys::Latch>,
     pending: SharedMarks,
     waiting: SharedMarks,
+    /// Those that were waited for and are being ticked: a ticker that is ended meanwhile leaves them to the next.
+    in_hand: SharedMarks,
 }
 
 /// Databases beyond these are polled.
@@ -203,21 +203,21 @@ fn mine() -> Option<&'static Desk> {
     Some(desk)
 }
 
-/// In the launcher: takes back the desks of databases that are gone: were not there at this look and the one before.
-/// One that came after the look may have got a desk already.
-pub fn forget(is_there: impl Fn(u32) -> bool) {
-    for desk in desks() {
-        let database = desk.database.load(SeqCst);
-        let is_missed = database != 0 && !is_there(database);
-        if desk.is_missed.swap(is_missed, SeqCst) && is_missed {
-            locked(|| {
-                desk.is_missed.store(false, SeqCst);
-                desk.pending.take_all();
-                desk.waiting.take_all();
-                desk.ticker.store(std::ptr::null_mut(), SeqCst);
-                desk.database.store(0, SeqCst);
-            });
-        }
+/// In the launcher: the databases that have a desk.
+pub fn databases() -> Vec<u32> {
+    desks().iter().map(|desk| desk.database.load(SeqCst)).filter(|database| *database != 0).collect()
+}
+
+/// In the launcher: takes the desk from a database that is gone.
+pub fn forget(database: u32) {
+    for desk in desks().iter().filter(|desk| desk.database.load(SeqCst) == database) {
+        locked(|| {
+            desk.pending.take_all();
+            desk.waiting.take_all();
+            desk.in_hand.take_all();
+            desk.ticker.store(std::ptr::null_mut(), SeqCst);
+            desk.database.store(0, SeqCst);
+        });
     }
 }
 
@@ -320,9 +320,11 @@ pub fn is_waited_for(queue_id: i32) -> bool {
     mine().is_some_and(|desk| desk.waiting.0[word].load(SeqCst) & bit != 0)
 }
 
-/// In the ticker: from now on, until it ends in whatever way, news wake this process.
+/// In the ticker: from now on, until it ends in whatever way, news wake this process, and who waited for a tick of its
+/// predecessor waits for one of its own.
 pub fn wake_me() {
     if let Some(desk) = mine() {
+        desk.waiting.add(&desk.in_hand.take_all());
         // SAFETY: a variable of this process, which points to its latch in shared memory; the callback has the declared
         // type, and cannot raise an error.
         unsafe {
@@ -347,19 +349,23 @@ pub fn is_wanted() -> bool {
     mine().is_some_and(|desk| !desk.wanted().are_none())
 }
 
-/// In the ticker: takes the marks of the queues that are waited for and have news.
+/// In the ticker: takes the marks of the queues that are waited for and have news; to be followed by [`put_down`].
 pub fn take_wanted() -> Queues {
     mine().map_or_else(Queues::default, |desk| {
         let wanted = desk.wanted();
+        desk.in_hand.add(&wanted);
         desk.pending.remove(&wanted);
         desk.waiting.remove(&wanted);
         wanted
     })
 }
 
-/// In the ticker: these were not ticked, so who waited waits on.
-pub fn give_back_waiting(queues: &Queues) {
-    mine().into_iter().for_each(|desk| desk.waiting.add(queues));
+/// In the ticker: of those taken these were not ticked, so who waited for them waits on.
+pub fn put_down(not_ticked: &Queues) {
+    if let Some(desk) = mine() {
+        desk.waiting.add(not_ticked);
+        desk.in_hand.take_all();
+    }
 }
 
 /// In the ticker: whether any queue has news; without marks, always.

@@ -79,13 +79,17 @@ impl QueueTable {
         })
     }
 
-    /// Reads the row of the queue of this name as it is committed by now. The table stays locked, as by any query.
+    /// Reads the row of the queue of this name as it is committed by now. The table stays locked, as by any query; it
+    /// may have been dropped since it was found.
     pub fn read(&self, name: Text, remembered: Option<Place>) -> Option<QueueRow> {
         const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
         // SAFETY: the table is open (and locked) while its tuples are looked at; the snapshot is registered; an
         // error on the way leaves both to the end of the transaction.
         unsafe {
-            let table = pg_sys::table_open(self.table, LOCK);
+            let table = pg_sys::try_relation_open(self.table, LOCK);
+            if table.is_null() {
+                return None;
+            }
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
             let row = remembered
                 .filter(|place| place.is_within(table))

@@ -217,7 +217,8 @@ fn memory() -> Option<&'static Memory> {
     unsafe { MEMORY.load(SeqCst).as_ref() }
 }
 
-fn this_database() -> u32 {
+/// The oid of this process's database.
+pub fn this_database() -> u32 {
     // SAFETY: a variable of this process.
     unsafe { pg_sys::MyDatabaseId }.to_u32()
 }
@@ -293,18 +294,18 @@ pub fn keep_queues(is_there: impl Fn(i32) -> bool) {
     memory().into_iter().for_each(|memory| memory.queues.free(is_gone));
 }
 
-/// Takes the places of other databases away, and those of their queues.
-pub fn keep_databases(is_there: impl Fn(u32) -> bool) {
-    if let Some(memory) = memory() {
-        memory.queues.free(|key| !is_there(database_of(key)));
-        memory.tickers.free(|key| !is_there(database_of(key)));
-    }
+/// The databases that have a place, or whose queues do; each may come several times.
+pub fn databases() -> impl Iterator<Item = u32> {
+    let keys = memory().into_iter().flat_map(|memory| memory.tickers.keys.iter().chain(&memory.queues.keys));
+    keys.map(|key| database_of(key.load(SeqCst))).filter(|oid| *oid != 0)
 }
 
-/// Takes the places of this database and its queues away.
-pub fn forget_this_database() {
-    let database = this_database();
-    keep_databases(|oid| oid != database);
+/// Takes the places of a database and its queues away.
+pub fn forget_database(oid: u32) {
+    if let Some(memory) = memory() {
+        memory.queues.free(|key| database_of(key) == oid);
+        memory.tickers.free(|key| database_of(key) == oid);
+    }
 }
 
 /// Adds to what the log will hear of.

@@ -17,12 +17,17 @@ pub fn begin() {
 
 /// The extension is gone, and all that is told of its queues.
 pub fn end() {
-    stats::forget_this_database();
+    stats::forget_database(stats::this_database());
 }
 
-/// These are the databases of the server: other places are free again. For the launcher.
-pub fn keep_databases(databases: &BTreeSet<u32>) {
-    stats::keep_databases(|oid| databases.contains(&oid));
+/// The databases of which anything is told. For the launcher.
+pub fn databases() -> BTreeSet<u32> {
+    stats::databases().collect()
+}
+
+/// This database is gone. For the launcher.
+pub fn forget_database(oid: u32) {
+    stats::forget_database(oid);
 }
 
 /// These are the queues of the database, by number and name.

@@ -21,6 +21,7 @@ pub fn ticker_external(call: &Call) -> Result<Value> {
     let lock = TickLock::take(queue.id);
     demand::touch(queue.id);
     take::store(&lock, &queue, id, time, event_seq);
+    id.inspect(|id| queue.tell(*id));
     if let (Some(id), Some(event_seq)) = (id, event_seq) {
         sequence::raise(queue.tick_sequence()?, id);
         sequence::raise(queue.event_sequence()?, event_seq);

@@ -187,7 +187,8 @@ impl Queue {
         }
     }
 
-    fn has_news(&self) -> Result<bool> {
+    /// Whether there are events that no tick covers yet.
+    pub fn has_news(&self) -> Result<bool> {
         Ok(News::of_queue(self.id)?.is_none_or(|news| news.has_events()))
     }
 

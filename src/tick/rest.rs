@@ -24,6 +24,8 @@ pub struct Resting {
     queues: BTreeSet<i32>,
     /// Whether the last look found all queues at rest.
     are_all: bool,
+    /// Whether every queue with events that no tick covers is marked, as far as can be known.
+    are_marked: bool,
     /// Whether any queue had news since this was last made false.
     pub was_disturbed: bool,
 }
@@ -39,6 +41,11 @@ impl Resting {
         self.queues.retain(|queue| !queues.have(*queue));
         self.are_all = false;
         self.was_disturbed |= !queues.are_none();
+    }
+
+    /// Some marks were taken without a tick: the next look makes them anew.
+    pub fn doubt_marks(&mut self) {
+        (self.are_all, self.are_marked) = (false, false);
     }
 
     /// All are to be looked at again.
@@ -64,7 +71,9 @@ impl Resting {
                 Ok(Outlook::Rests) => _ = self.queues.insert(queue.id),
                 Ok(Outlook::Waits) => {
                     self.are_all = false;
-                    news.add(queue.id);
+                    if self.are_marked || queue.has_news().unwrap_or(true) {
+                        news.add(queue.id);
+                    }
                 }
                 Ok(Outlook::Due) | Err(_) => {
                     self.are_all = false;
@@ -72,8 +81,9 @@ impl Resting {
                 }
             }
         }
-        // With these a consumer that comes now gets a tick at once.
-        demand::give_back_pending(&news.among(&marks));
+        // With these a consumer that waits, or comes now, gets a tick at once.
+        demand::give_back_pending(&if self.are_marked { news.among(&marks) } else { news });
+        self.are_marked = true;
         due
     }
 }

@@ -3,7 +3,7 @@
 use super::queue::Queue;
 use super::take::{self, Taken};
 use crate::error::{Error, Result};
-use crate::pg::demand::{self, Queues};
+use crate::pg::demand::Queues;
 use crate::pg::text::Text;
 use crate::pg::xact;
 
@@ -18,7 +18,7 @@ pub struct Outcome {
 
 /// Somebody who holds a lock on a queue for longer than this keeps the ticker from this queue only. Far below the
 /// server's `deadlock_timeout`: a session that drops several queues must not be chosen as the victim.
-const PATIENCE_MS: u32 = 100;
+pub(super) const PATIENCE_MS: u32 = 100;
 
 /// Ticks those of the queues that are (still) due; one that was dropped or paused meanwhile is left alone.
 pub fn tick_due(queues: &[Text]) -> Outcome {
@@ -32,18 +32,8 @@ pub fn tick_due(queues: &[Text]) -> Outcome {
 
 /// Ticks those of the queues with these marks, however young their newest ticks are.
 pub fn tick_wanted(marks: &Queues, spared: impl Fn(Text) -> bool) -> Outcome {
-    let mut ticked = Queues::default();
     let marked = Queue::ids_with(marks).into_iter().filter(|(_, name)| !spared(Text(name)));
-    let outcome = tick_each(marked, |id| {
-        let tick = take::tick_by_id(id, |_, _| Ok(true));
-        if tick.as_ref().is_ok_and(Option::is_some) {
-            ticked.add(id);
-        }
-        tick
-    });
-    // Who waits for the others waits on.
-    demand::give_back_waiting(&marks.without(&ticked));
-    outcome
+    tick_each(marked, |id| take::tick_by_id(id, |_, _| Ok(true)))
 }
 
 /// They share a transaction, whose commit costs more than the ticks, but an error of one is its own.

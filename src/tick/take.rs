@@ -77,6 +77,11 @@ pub fn take_first(name: Text) -> Result<()> {
 }
 
 impl Queue {
+    /// Lets listeners know of a tick, when it is committed.
+    pub fn tell(&self, tick: i64) {
+        notify::notify_if_possible(&channel(Text(&self.name)), &tick.to_string());
+    }
+
     /// Takes a tick if one is due. Where none is, it only looks.
     pub fn tick_if_due(&self) -> Result<Option<Taken>> {
         let event_seq = self.event_seq()?;
@@ -98,7 +103,7 @@ impl Queue {
         }
         let id = sequence::draw(self.tick_sequence()?);
         store(lock, &self, Some(id), Some(time), Some(event_seq));
-        notify::notify(&channel(Text(&self.name)), &id.to_string());
+        self.tell(id);
         let events = self.growth(event_seq);
         Ok(Taken { queue_id: self.id, queue_name: self.name, count, id, time, events })
     }

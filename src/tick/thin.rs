@@ -1,9 +1,11 @@
 //! Forgetting ticks that nobody needs, where more were taken than the classic rule would have.
 
+use super::rounds::PATIENCE_MS;
 use crate::error::Result;
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::Type;
+use crate::pg::xact;
 use pgq_core::Micros;
 use pgq_core::thinning::{Tick, superfluous};
 use pgq_core::tick::TickRule;
@@ -93,10 +95,11 @@ impl Thinning {
 
     /// Forgets ticks of a queue that are closer together than the classic rule would have taken them.
     ///
-    /// Waits for nobody. A consumer that is behind chooses among the ticks ahead of it, so its row is locked meanwhile;
+    /// Waits for nobody who holds a row, and hardly for a table. A consumer that is behind chooses among the ticks ahead of it, so its row is locked meanwhile;
     /// one that was just choosing looks again (`next_batch`). In a cascade other nodes have positions of which only the
     /// watermark is known here: the lowest position, so there nothing is forgotten ahead of that.
     pub fn thin(&mut self, name: Text) -> Result<()> {
+        xact::limit_lock_waits(PATIENCE_MS);
         let Some(queue) =
             LOCK.rows_in(View::Latest, &[name.into()]).first().and_then(|row| Queue::of_row(&row))
         else {

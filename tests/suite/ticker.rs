@@ -10,12 +10,12 @@ use pgq_tests::pgqd::Pgqd;
 use pgq_tests::queue::{self, Batch, Consumer};
 
 const LAUNCHER: &str = "pgq launcher";
-const TICKER: &str = "pgq ticker";
+pub const TICKER: &str = "pgq ticker";
 
 /// Above what a healthy server needs on a busy machine, below `pgq.check_period`.
-const FEW_SECONDS: Duration = Duration::from_secs(15);
+pub const FEW_SECONDS: Duration = Duration::from_secs(15);
 
-fn builder() -> Builder {
+pub fn builder() -> Builder {
     Cluster::builder()
         .conf("autovacuum", "off")
         .conf("shared_preload_libraries", "pgq")
@@ -25,7 +25,7 @@ fn builder() -> Builder {
 }
 
 /// The extension, and these queues, which are ticked several times a second.
-fn set_up(session: &mut Session, queues: &[&str]) {
+pub fn set_up(session: &mut Session, queues: &[&str]) {
     session.exec("create extension if not exists pgq");
     for name in queues {
         queue::create(session, name).unwrap();
@@ -48,7 +48,7 @@ fn newest(session: &mut Session, queue: &str) -> i64 {
 }
 
 /// A queue without events rests, so each tick takes one.
-fn wait_for_ticks(session: &mut Session, queue: &str) {
+pub fn wait_for_ticks(session: &mut Session, queue: &str) {
     for _ in 0..2 {
         let before = newest(session, queue);
         queue::insert(session, queue, "kind", "to be ticked").unwrap();
@@ -57,7 +57,7 @@ fn wait_for_ticks(session: &mut Session, queue: &str) {
 }
 
 /// The processes of this kind, in this database or, for NULL, in none.
-fn processes(session: &mut Session, kind: &str, database: Option<&str>) -> Vec<i32> {
+pub fn processes(session: &mut Session, kind: &str, database: Option<&str>) -> Vec<i32> {
     session.column(
         "select pid from pg_stat_activity where backend_type = $1 and datname is not distinct from $2",
         &[&kind, &database],
@@ -98,7 +98,7 @@ fn switched(session: &mut Session, queue: &str) -> String {
     session.one("select queue_switch_time::text from pgq.queue where queue_name = $1", &[&queue])
 }
 
-fn wait_for_rotations(session: &mut Session, queue: &str) {
+pub fn wait_for_rotations(session: &mut Session, queue: &str) {
     for _ in 0..2 {
         let before = switched(session, queue);
         // Empty tables do not rotate.
