@@ -48,6 +48,8 @@ fn start(server: &Server, preloaded: &str) -> Cluster {
         .durable()
         .conf("shared_preload_libraries", preloaded)
         .conf("max_connections", "150")
+        // Making a new segment takes half a second, in which nobody commits; a server that is in use has spare ones.
+        .conf("min_wal_size", "1GB")
         .start();
     cluster.connect("postgres").exec("CREATE EXTENSION pgq");
     cluster

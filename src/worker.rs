@@ -259,7 +259,7 @@ impl Database for Served {
         })
     }
 
-    fn thin(&mut self, queue: &Name) -> Result<(), Failure> {
+    fn thin(&mut self, queue: &Name) -> Result<bool, Failure> {
         let queue = Text(&queue.0);
         work(&format!("thin the ticks of queue \"{queue}\""), || self.thinning.thin(queue))
     }

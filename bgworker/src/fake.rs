@@ -187,8 +187,8 @@ impl Database for FakeDatabase {
     fn crowded_queues(&mut self) -> Result<Vec<Name>, Failure> {
         Ok(std::mem::take(&mut self.crowded))
     }
-    fn thin(&mut self, queue: &Name) -> Result<(), Failure> {
-        self.called(format!("thin {queue}")).map(|_| ())
+    fn thin(&mut self, queue: &Name) -> Result<bool, Failure> {
+        self.called(format!("thin {queue}")).map(|again| again != 0)
     }
     fn is_room_wanted(&mut self) -> bool {
         self.room_wanted > 0

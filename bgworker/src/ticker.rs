@@ -47,8 +47,8 @@ pub trait Database: Process {
     /// The queues with more ticks than anybody needs. Changes nothing.
     fn crowded_queues(&mut self) -> Result<Vec<Name>, Failure>;
 
-    /// Forgets such ticks of a queue.
-    fn thin(&mut self, queue: &Name) -> Result<(), Failure>;
+    /// Forgets some such ticks of a queue; whether there may be more.
+    fn thin(&mut self, queue: &Name) -> Result<bool, Failure>;
 
     /// Whether other databases wait for a place.
     fn is_room_wanted(&mut self) -> bool;
@@ -313,7 +313,7 @@ impl Ticker {
                 return;
             }
             Work::Thin(queue) => {
-                self.attempt(database, work.clone(), |database| database.thin(queue)).map(|()| 0)
+                self.attempt(database, work.clone(), |database| database.thin(queue)).map(i64::from)
             }
             Work::Retry => self.attempt(database, Work::Retry, Database::retry),
             Work::Operation(operation) => {
@@ -442,8 +442,9 @@ mod tests {
         let mut database = FakeDatabase::with_queues(&[]);
         database.run_for(secs(1));
         database.crowded = vec![name("a"), name("b")];
+        database.answers.insert("thin a".to_owned(), 2);
         database.run_for(secs(60));
-        assert_eq!((database.count("thin a"), database.count("thin b")), (1, 1));
+        assert_eq!((database.count("thin a"), database.count("thin b")), (3, 1));
     }
 
     #[test]
