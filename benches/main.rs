@@ -84,14 +84,19 @@ fn main() {
     if runs("reading") {
         rows.extend(reading::two_million(&ours, peer.as_ref()));
     }
-    if runs("ticking") {
+    if runs("ticks") {
         rows.extend(ticking::thousand_queues(&Server::ours(), Server::peer().as_ref()));
+    }
+    if runs("producers") {
         rows.extend(ticking::producers(&Server::ours()));
-        ticking::idle(&Server::ours());
     }
     if runs("memory") {
         println!();
         reading::ten_million(&ours);
+    }
+    if runs("idle") {
+        println!();
+        ticking::idle(&Server::ours());
     }
     if runs("latency") {
         println!();

@@ -19,7 +19,7 @@ use crate::tick::{self, Queue, Resting, Thinning};
 use crate::{guc, pg, stats};
 use pgq_bgworker::{
     Candidate, Cluster, Counts, Database, Demand, Failure, Name, Operation, Process, Rounds, Settings, Stage,
-    Verb, Work,
+    Verb, Wanted, Work,
 };
 use pgrx::pg_sys::Oid;
 use std::collections::BTreeSet;
@@ -190,7 +190,7 @@ impl Database for Served {
         demand::is_wanted()
     }
 
-    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure> {
+    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Wanted, Failure> {
         let marks = demand::take_wanted();
         self.resting.wake(&marks);
         let outcome = work("tick queues for consumers that wait", || {
@@ -206,7 +206,8 @@ impl Database for Served {
         }
         let outcome = outcome?;
         stats::ticked(&outcome.taken, true);
-        Ok(named(outcome.failed))
+        let events = outcome.taken.iter().map(|ticks| ticks.events.max(0).cast_unsigned()).sum();
+        Ok(Wanted { events, failed: named(outcome.failed) })
     }
 
     fn retry(&mut self) -> Result<i64, Failure> {

@@ -4,7 +4,7 @@ use crate::chore::{Operation, Work};
 use crate::counts::Counts;
 use crate::launcher::{Candidate, Cluster, Demand, Launcher};
 use crate::process::{Failure, Name, Process, Rounds, Settings, Stage};
-use crate::ticker::{Database, Next, Ticker};
+use crate::ticker::{Database, Next, Ticker, Wanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -154,10 +154,10 @@ impl Database for FakeDatabase {
     fn is_wanted(&mut self) -> bool {
         !self.wanted.is_empty()
     }
-    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure> {
+    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Wanted, Failure> {
         self.called("wanted".to_owned())?;
         let wanted = self.wanted.drain(..).map(name).filter(|queue| !spared(queue)).collect();
-        Ok(self.tick_each(wanted))
+        Ok(Wanted { events: 1, failed: self.tick_each(wanted) })
     }
     fn extension(&mut self) -> Result<Option<String>, Failure> {
         match self.broken.get("extension") {

@@ -8,6 +8,7 @@
 mod chore;
 mod counts;
 mod launcher;
+mod pace;
 mod process;
 mod schedule;
 mod stay;
@@ -22,4 +23,4 @@ pub use chore::{Operation, Verb, Work};
 pub use counts::Counts;
 pub use launcher::{Candidate, Cluster, Demand, launch};
 pub use process::{Failure, Name, Process, Rounds, Settings, Stage};
-pub use ticker::{Database, serve};
+pub use ticker::{Database, Wanted, serve};

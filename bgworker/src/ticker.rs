@@ -5,6 +5,7 @@
 //! round of ticks delays maintenance, but neither ever keeps the other from its turn.
 
 use crate::chore::{Operation, Work};
+use crate::pace::Pace;
 use crate::process::{Failure, Name, Process, Rounds, Settings, Stage};
 use crate::schedule::Every;
 use crate::stay::Stay;
@@ -33,7 +34,7 @@ pub trait Database: Process {
     /// Ticks the queues that have news for somebody who waits, however young their newest ticks are, but for those
     /// to be spared; says which could not be ticked. One transaction for all, so that they share the wait for the
     /// disk, in which each stands for itself. Who waits has to say so again after that.
-    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Vec<(Name, Failure)>, Failure>;
+    fn tick_wanted(&mut self, spared: &dyn Fn(&Name) -> bool) -> Result<Wanted, Failure>;
 
     /// Brings back some events that a consumer wanted again; says how many.
     fn retry(&mut self) -> Result<i64, Failure>;
@@ -90,6 +91,15 @@ pub fn serve(database: &mut impl Database, rounds: Rounds) {
     }
 }
 
+/// What came of ticks that consumers waited for.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// How many events they brought.
+    pub events: u64,
+    /// The queues that could not be ticked, and why.
+    pub failed: Vec<(Name, Failure)>,
+}
+
 /// What a step wants to happen before the next one.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -104,7 +114,7 @@ pub(crate) struct Ticker {
     looks: Every,
     ticks: Every,
     fresh_looks: Every,
-    demands: Every,
+    pace: Pace,
     rounds: Rounds,
     chores: VecDeque<Chore>,
     troubles: Troubles<Work>,
@@ -165,7 +175,7 @@ impl Ticker {
         {
             return next;
         }
-        if database.is_wanted() && self.demands.begins(database.now(), settings.tick_interval) {
+        if database.is_wanted() && self.pace.next(settings.tick_interval) <= database.now() {
             self.tick_wanted_queues(database);
         }
         if self.ticks.begins(database.now(), settings.ticker_period) {
@@ -177,9 +187,9 @@ impl Ticker {
         }
         let pause = self.pause(database.now(), &settings);
         match database.is_wanted() && self.troubles.allow(&Work::TickWanted, database.now()) {
-            true => Next::Wait(
-                pause.min(self.demands.next(settings.tick_interval).saturating_sub(database.now())),
-            ),
+            true => {
+                Next::Wait(pause.min(self.pace.next(settings.tick_interval).saturating_sub(database.now())))
+            }
             false => Next::Wait(pause),
         }
     }
@@ -275,8 +285,10 @@ impl Ticker {
             false => return,
         };
         self.stay.was_busy(now);
+        let since = self.pace.begin(now);
         match outcome {
-            Ok(failed) => {
+            Ok(Wanted { events, failed }) => {
+                self.pace.brought(events, since);
                 self.well(database, &Work::TickWanted);
                 self.take_note(database, &[], failed);
             }
