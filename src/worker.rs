@@ -6,6 +6,7 @@ use crate::pg::children::{self, Child};
 use crate::pg::databases;
 use crate::pg::demand::{self, Queues};
 use crate::pg::failpoint;
+use crate::pg::memory;
 use crate::pg::newcomer;
 use crate::pg::process;
 use crate::pg::seat::{self, Seat};
@@ -35,7 +36,7 @@ const TICKER: &CStr = c"pgq ticker";
 pub fn register() {
     // Before there are other processes, so that they share it.
     LazyLock::force(&START);
-    seat::request();
+    memory::request();
     utility::watch();
     newcomer::watch();
     children::register_launcher(c"pgq_launcher_main", LAUNCHER);

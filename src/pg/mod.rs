@@ -18,6 +18,7 @@ pub mod event_table;
 pub mod failpoint;
 pub mod guc;
 pub mod lock;
+pub mod memory;
 pub mod newcomer;
 pub mod notify;
 pub mod privilege;

@@ -6,14 +6,10 @@
 //! ticker whose seat has been given to another, is not heard, since each start has a number of its own.
 #![allow(unsafe_code)]
 
-use super::demand;
-use super::session::Session;
 use super::signal;
-use super::stats;
 use pgq_bgworker::{Rounds, Stage};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Oid;
-use pgrx::pg_sys::panic::pgrx_extern_c_guard;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// The head of the shared memory; as many [`Place`]s as there may be background workers follow it.
@@ -60,61 +56,27 @@ struct Place {
 /// Null in a server that has not preloaded us.
 static BOARD: AtomicPtr<Board> = AtomicPtr::new(std::ptr::null_mut());
 
-type Hook = Option<unsafe extern "C-unwind" fn()>;
-static NEXT_REQUEST: Session<Hook> = Session::new(None);
-static NEXT_STARTUP: Session<Hook> = Session::new(None);
-
-/// Asks for the shared memory. Only while libraries are being preloaded.
-pub fn request() {
-    // SAFETY: hooks are chained as the server's documentation asks, before any other process exists.
-    unsafe {
-        NEXT_REQUEST.with(|next| *next = pg_sys::shmem_request_hook);
-        pg_sys::shmem_request_hook = Some(on_request);
-        NEXT_STARTUP.with(|next| *next = pg_sys::shmem_startup_hook);
-        pg_sys::shmem_startup_hook = Some(on_startup);
-    }
-}
-
-unsafe extern "C-unwind" fn on_request() {
-    // SAFETY: called by the server when memory may be requested; the next hook is what was there before ours.
-    unsafe {
-        pgrx_extern_c_guard(|| {
-            NEXT_REQUEST.with(|next| *next).into_iter().for_each(|next| next());
-            pg_sys::RequestAddinShmemSpace(size() + demand::size());
-            pg_sys::RequestAddinShmemSpace(stats::size());
-            demand::request_lock();
-        });
-    }
-}
-
-unsafe extern "C-unwind" fn on_startup() {
-    // SAFETY: called in the postmaster, while no other process can see the memory, at the start and after each
-    // crash; it is as large as asked for, and aligned for any type. All-zero bytes are a valid value of it.
-    unsafe {
-        pgrx_extern_c_guard(|| {
-            NEXT_STARTUP.with(|next| *next).into_iter().for_each(|next| next());
-            let mut found = false;
-            let memory = pg_sys::ShmemInitStruct(c"pgq".as_ptr(), size() + demand::size(), &mut found);
-            memory.cast::<u8>().write_bytes(0, size() + demand::size());
-            demand::settle(memory.cast::<u8>().add(size()));
-            let board = memory.cast::<Board>();
-            (*board).places = pg_sys::max_worker_processes as u32;
-            BOARD.store(board, SeqCst);
-            let memory = pg_sys::ShmemInitStruct(c"pgq statistics".as_ptr(), stats::size(), &mut found);
-            memory.cast::<u8>().write_bytes(0, stats::size());
-            stats::settle(memory.cast());
-        });
-    }
-}
-
-fn size() -> usize {
+/// The shared memory that is needed.
+pub(super) fn size() -> usize {
     // SAFETY: a setting that is fixed before libraries are asked for their wants.
     let places = unsafe { pg_sys::max_worker_processes } as usize;
     size_of::<Board>() + places * size_of::<Place>()
 }
 
+/// Takes over the memory.
+///
+/// # Safety
+/// `memory` is zeroed, as large as asked for, aligned for any type, shared by all processes, and not yet seen by any
+/// other.
+pub(super) unsafe fn settle(memory: *mut u8) {
+    let board = memory.cast::<Board>();
+    // SAFETY: room for it was asked for, and nobody else looks yet.
+    unsafe { (*board).places = pg_sys::max_worker_processes as u32 };
+    BOARD.store(board, SeqCst);
+}
+
 fn board() -> Option<(&'static Board, &'static [Place])> {
-    // SAFETY: null or what `on_startup` has made, which lives as long as the process; it is changed through
+    // SAFETY: null or what `settle` was given, which lives as long as the process; it is changed through
     // atomics only, and the number of places not at all.
     unsafe {
         let board = BOARD.load(SeqCst).as_ref()?;
