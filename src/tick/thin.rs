@@ -120,11 +120,15 @@ impl Thinning {
         let places: BTreeMap<i64, Text> =
             rows.iter().filter_map(|row| Some((row.big(0)?, row.text(3)?))).collect();
         let Some(end) = places.keys().last() else { return Ok(false) };
-        let free = queue.free_up_to(*end);
+        let Reach { lowest, free } = queue.reach(*end);
         let ticks: Vec<Tick> = rows.iter().filter_map(tick_of).filter(|tick| tick.id <= free).collect();
         let Some(end) = ticks.last().map(|tick| tick.id) else { return Ok(false) };
         let needed = queue.needed_ticks();
-        let superfluous = superfluous(&queue.rule, ticks, |id| needed.contains(&id));
+        let (passed, ahead) = ticks.split_at(ticks.partition_point(|tick| tick.id <= lowest));
+        let superfluous: Vec<i64> = [(queue.rule.relaxed(), passed), (queue.rule, ahead)]
+            .into_iter()
+            .flat_map(|(rule, ticks)| superfluous(&rule, ticks.iter().copied(), |id| needed.contains(&id)))
+            .collect();
         if !superfluous.is_empty() {
             let places: Vec<String> = superfluous.iter().map(|id| format!("\"{}\"", places[id])).collect();
             FORGET.rows_in(View::Latest, &[queue.id.into(), format!("{{{}}}", places.join(",")).into()]);
@@ -132,6 +136,14 @@ impl Thinning {
         self.done.insert(queue.id, end);
         Ok(end > from && rows.len() as i64 == AT_ONCE)
     }
+}
+
+/// Up to which tick, of those looked through, what may be done.
+struct Reach {
+    /// All consumers have passed it.
+    lowest: i64,
+    /// Nobody can choose one that we forget.
+    free: i64,
 }
 
 struct Queue {
@@ -148,8 +160,7 @@ impl Queue {
         })
     }
 
-    /// The last tick up to which nobody can choose one that we forget.
-    fn free_up_to(&self, end: i64) -> i64 {
+    fn reach(&self, end: i64) -> Reach {
         let parameters = [self.id.into(), end.into()];
         let locked: BTreeSet<i32> = match super::rest::cascaded_queues().contains(&self.id) {
             true => BTreeSet::new(),
@@ -158,9 +169,15 @@ impl Queue {
                 rows.into_iter().filter_map(|row| row.int(0)).collect()
             }
         };
-        let slow = THE_SLOW.rows_in(View::Latest, &parameters).into_iter();
-        let free = slow.filter(|row| row.int(0).is_none_or(|consumer| !locked.contains(&consumer)));
-        free.filter_map(|row| row.big(1)).min().unwrap_or(end)
+        let mut reach = Reach { lowest: end, free: end };
+        for row in THE_SLOW.rows_in(View::Latest, &parameters) {
+            let (Some(consumer), Some(position)) = (row.int(0), row.big(1)) else { continue };
+            reach.lowest = reach.lowest.min(position);
+            if !locked.contains(&consumer) {
+                reach.free = reach.free.min(position);
+            }
+        }
+        reach
     }
 
     fn needed_ticks(&self) -> BTreeSet<i64> {

@@ -82,6 +82,17 @@ fn ticks_are_thinned_to_what_the_classic_rule_would_have_taken() {
 }
 
 #[test]
+fn behind_all_consumers_few_are_kept() {
+    let (_cluster, mut session) = many_ticks();
+    for consumer in ["slow", "reading", "quick"] {
+        assert_eq!(Consumer::new("q", consumer).drain_all(&mut session).unwrap().len() as i64, TICKS);
+    }
+    go_on(&mut session);
+    // 30 seconds at one in thirty, or 3,000 events at one for 5,000; the windows' ends stay.
+    wait_until("few ticks", || ticks(&mut session) < 8);
+}
+
+#[test]
 fn in_a_cascade_nothing_is_forgotten_ahead_of_the_lowest_position() {
     let (_cluster, mut session) = many_ticks();
     let slow = Consumer::new("q", "slow");

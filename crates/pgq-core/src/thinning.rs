@@ -1,9 +1,9 @@
 //! Ticks that may be forgotten.
 //!
 //! Where consumers wait, every commit brings a tick, hundreds a second. Once the consumers have passed them, nobody
-//! needs that many: of those behind, and of those ahead of a consumer that is slow, as many are kept as the classic
-//! rule would have taken. A batch is what lies between two ticks, whichever these are, so leaving some out only makes
-//! batches bigger.
+//! needs that many: of those ahead of a consumer that is slow as many are kept as the classic rule would have taken, of
+//! those behind all consumers a tenth of that. A batch is what lies between two ticks, whichever these are, so leaving
+//! some out only makes batches bigger.
 
 use crate::micros::Micros;
 use crate::tick::TickRule;

@@ -20,6 +20,20 @@ pub struct TickRule {
     pub idle_period: Micros,
 }
 
+/// Where batches may be bigger than ticks make them: a round trip more or less should not count beside the events.
+const RELAXED: i32 = 10;
+
+impl TickRule {
+    /// The rule for pieces that are cut afterwards, out of a backlog or out of what nobody needs any more.
+    pub fn relaxed(self) -> TickRule {
+        TickRule {
+            max_count: self.max_count.saturating_mul(RELAXED).max(SMALLEST_PIECE),
+            max_lag: Micros::new(self.max_lag.get().saturating_mul(RELAXED.into())),
+            idle_period: self.idle_period,
+        }
+    }
+}
+
 /// What the rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickState {
@@ -112,16 +126,14 @@ fn idle_tick_is_due(rule: &TickRule, last: &LastTick) -> bool {
 /// How long a tick must be overdue before the backlog is cut: above what a busy ticker is late.
 const OVERDUE: Micros = Micros::new(10_000_000);
 
-/// Pieces are so many times `max_count`, and no smaller than this: a batch costs a consumer a few round trips, which
-/// should not count beside its events.
-const PIECE_FACTOR: i64 = 10;
-const SMALLEST_PIECE: i64 = 1000;
+/// Pieces are no smaller than this.
+const SMALLEST_PIECE: i32 = 1000;
 
 /// The number of events in a batch at which a backlog should be cut, if there is one: when ticks were missing for
 /// long, one tick would make a single batch of all that has come meanwhile. See [`backlog`](crate::backlog).
 pub fn backlog_piece(rule: &TickRule, state: &TickState) -> Option<i64> {
     let last = state.last.as_ref()?;
-    let piece = i64::from(rule.max_count).saturating_mul(PIECE_FACTOR).max(SMALLEST_PIECE);
+    let piece = i64::from(rule.relaxed().max_count);
     let is_overdue = last.age.since(rule.max_lag) > OVERDUE;
     (is_overdue && state.event_seq.saturating_sub(last.event_seq) > piece).then_some(piece)
 }
