@@ -256,6 +256,31 @@ fn poll(session: &mut Session, consumer: &Consumer, count: usize) -> Vec<String>
 }
 
 #[test]
+fn who_wishes_for_big_batches_is_in_no_hurry() {
+    let (_cluster, mut producer, mut listener, mut second) = with_listeners(builder());
+    // What it has finished may bring one more tick.
+    insert(&mut producer, "q", "one");
+    listener.gets_at_once(&["one"]);
+    let wishes = "select batch_id from pgq.next_batch_custom('q', 'c', null, 1000, null)";
+    wait_until("nothing of that size", || {
+        listener.drain();
+        listener.session.one::<Option<i64>>(wishes, &[]).is_none()
+    });
+    insert(&mut producer, "q", "after the last batch was finished");
+    wait_until("the tick for that", || {
+        listener.session.one::<i64>("select count(*) from pgq.tick where tick_event_seq >= 3", &[]) > 0
+    });
+    let before = listener.newest_tick();
+    for _ in 0..20 {
+        insert(&mut producer, "q", "more");
+        assert!(listener.session.one::<Option<i64>>(wishes, &[]).is_none());
+    }
+    insert(&mut producer, "second", "now");
+    second.gets_at_once(&["now"]);
+    assert_eq!(listener.newest_tick(), before);
+}
+
+#[test]
 fn who_polls_profits_too() {
     let (cluster, mut producer) = with_extension(builder());
     create_queue(&mut producer, "q");
