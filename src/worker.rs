@@ -47,22 +47,23 @@ pub fn launcher() -> ! {
     process::begin(None);
     seat::wake_me();
     children::end_them_with_me();
-    pgq_bgworker::launch(&mut Server)
+    pgq_bgworker::launch(&mut Server::default())
 }
 
 /// The life of the ticker of a database.
 pub fn ticker(database: Oid, seat: Seat) {
     seat.sit_down();
     process::begin(Some(database));
-    // Whoever wants the database may have said so while this process could not be found in it yet.
-    if seat.stage() != Stage::SentAway {
-        let mut served = Served { seat, resting: Resting::default(), thinning: Thinning::default() };
-        pgq_bgworker::serve(&mut served, seat.rounds());
-    }
+    let mut served = Served { seat, resting: Resting::default(), thinning: Thinning::default() };
+    pgq_bgworker::serve(&mut served, seat.rounds());
 }
 
 /// The server, from the launcher's place.
-struct Server;
+#[derive(Default)]
+struct Server {
+    /// What `pgq.databases` names that does not exist, as the log was told.
+    unknown: Vec<Vec<u8>>,
+}
 
 /// A database, from its ticker's place.
 struct Served {
@@ -97,6 +98,18 @@ macro_rules! process {
 }
 process!(Server, Served);
 
+impl Server {
+    /// Tells the log once what `pgq.databases` names in vain.
+    fn tell_unknown(&mut self, unknown: Vec<Vec<u8>>) {
+        if unknown != self.unknown {
+            for name in &unknown {
+                self.log(&format!("pgq.databases: there is no database \"{}\"", Text(name)));
+            }
+            self.unknown = unknown;
+        }
+    }
+}
+
 impl Cluster for Server {
     type Ticker = Child;
 
@@ -104,12 +117,16 @@ impl Cluster for Server {
         // In this order: one that comes between the two is not taken for gone.
         let (known, known_to_stats) = (demand::databases(), stats::databases());
         let (rows, chosen) = work("list databases", || Ok((databases::list(), guc::databases())))?;
-        let oids: BTreeSet<u32> = rows.iter().map(|row| row.oid.to_u32()).collect();
-        known.into_iter().filter(|oid| !oids.contains(oid)).for_each(demand::forget);
-        known_to_stats.into_iter().filter(|oid| !oids.contains(oid)).for_each(stats::forget_database);
+        let all: BTreeSet<u32> = rows.iter().map(|row| row.oid.to_u32()).collect();
+        known.into_iter().filter(|oid| !all.contains(oid)).for_each(demand::forget);
+        self.tell_unknown(
+            chosen.iter().filter(|name| rows.iter().all(|row| row.name != **name)).cloned().collect(),
+        );
         let is_chosen = |row: &databases::Row| chosen.is_empty() || chosen.contains(&row.name);
-        let served = rows.into_iter().filter(|row| row.can_be_served && is_chosen(row));
-        Ok(served.map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
+        let served: Vec<_> = rows.into_iter().filter(|row| row.can_be_served && is_chosen(row)).collect();
+        let served_oids: BTreeSet<u32> = served.iter().map(|row| row.oid.to_u32()).collect();
+        known_to_stats.into_iter().filter(|oid| !served_oids.contains(oid)).for_each(stats::forget_database);
+        Ok(served.into_iter().map(|row| Candidate { oid: row.oid.to_u32(), name: Name(row.name) }).collect())
     }
 
     fn newcomers(&mut self) -> Vec<u32> {
@@ -148,6 +165,33 @@ impl Cluster for Server {
 
     fn want_room(&mut self, tickers: usize) {
         seat::want_room(tickers);
+    }
+}
+
+impl Served {
+    /// Has a queue switch to its next table, or takes the tick without which it cannot: then it is to be called again.
+    fn rotate(&mut self, function: Text, queue: Text) -> Result<i64, Failure> {
+        let (answer, taken, switched) =
+            work(&format!("{function}('{queue}')"), || match rotation::prospect(queue) {
+                Prospect::Pointless => Ok((0, None, None)),
+                Prospect::NeedsTick => {
+                    let taken = tick::tick_for_rotation(queue)?;
+                    Ok((taken.is_some().into(), taken, None))
+                }
+                Prospect::Possible => {
+                    let answer = maintenance::call(function, Some(queue))?;
+                    Ok((answer, None, rotation::switched_here(queue)))
+                }
+            })?;
+        stats::ticked(taken.as_slice(), false);
+        // It goes on resting at this tick, which the next look finds out.
+        for tick in &taken {
+            let mut queues = Queues::default();
+            queues.add(tick.queue_id);
+            self.resting.wake(&queues);
+        }
+        switched.into_iter().for_each(stats::rotated);
+        Ok(answer)
     }
 }
 
@@ -240,7 +284,7 @@ impl Database for Served {
                 Ok(0)
             }),
             Operation::Call { function, argument: Some(queue) } if function.0 == ROTATION => {
-                rotate(Text(&function.0), Text(&queue.0))
+                self.rotate(Text(&function.0), Text(&queue.0))
             }
             Operation::Call { function, argument } => work(&operation.to_string(), || {
                 if function.0 == b"pgq.maint_rotate_tables_step2" {
@@ -264,6 +308,10 @@ impl Database for Served {
     fn thin(&mut self, queue: &Name) -> Result<bool, Failure> {
         let queue = Text(&queue.0);
         work(&format!("thin the ticks of queue \"{queue}\""), || self.thinning.thin(queue))
+    }
+
+    fn is_sent_away(&mut self) -> bool {
+        self.seat.stage() == Stage::SentAway
     }
 
     fn is_room_wanted(&mut self) -> bool {
@@ -300,25 +348,6 @@ impl Database for Served {
 
 /// The function by which a queue switches to its next event table.
 const ROTATION: &[u8] = b"pgq.maint_rotate_tables_step1";
-
-/// Has a queue switch to its next table, or takes the tick without which it cannot: then it is to be called again.
-fn rotate(function: Text, queue: Text) -> Result<i64, Failure> {
-    let (answer, taken, switched) =
-        work(&format!("{function}('{queue}')"), || match rotation::prospect(queue) {
-            Prospect::Pointless => Ok((0, None, None)),
-            Prospect::NeedsTick => {
-                let taken = tick::tick_for_rotation(queue)?;
-                Ok((taken.is_some().into(), taken, None))
-            }
-            Prospect::Possible => {
-                let answer = maintenance::call(function, Some(queue))?;
-                Ok((answer, None, rotation::switched_here(queue)))
-            }
-        })?;
-    stats::ticked(taken.as_slice(), false);
-    switched.into_iter().for_each(stats::rotated);
-    Ok(answer)
-}
 
 fn name(row: &Row, column: usize) -> Option<Name> {
     row.text(column).map(|text| Name(text.0.to_vec()))

@@ -56,6 +56,7 @@ pub struct FakeDatabase {
     pub log: Vec<String>,
     pub reports: Vec<Stage>,
     pub failures: Vec<String>,
+    pub sent_away: bool,
     /// How many tickers are wanted to make room.
     pub room_wanted: usize,
     pub handed_over: Option<Rounds>,
@@ -81,6 +82,7 @@ impl FakeDatabase {
             log: Vec::new(),
             reports: Vec::new(),
             failures: Vec::new(),
+            sent_away: false,
             room_wanted: 0,
             handed_over: None,
         }
@@ -189,6 +191,9 @@ impl Database for FakeDatabase {
     }
     fn thin(&mut self, queue: &Name) -> Result<bool, Failure> {
         self.called(format!("thin {queue}")).map(|again| again != 0)
+    }
+    fn is_sent_away(&mut self) -> bool {
+        self.sent_away
     }
     fn is_room_wanted(&mut self) -> bool {
         self.room_wanted > 0

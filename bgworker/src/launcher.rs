@@ -85,7 +85,7 @@ const LIST_PERIOD: Duration = Duration::from_secs(1);
 const LOOKING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Pauses before a database gets a ticker again, by the reason why it has none.
-const AFTER_DEATH: Duration = Duration::from_secs(1);
+const AFTER_DEATH: Duration = Duration::from_millis(500);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 const AFTER_SENDING_AWAY: Duration = Duration::from_secs(5);
 

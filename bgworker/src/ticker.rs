@@ -51,6 +51,9 @@ pub trait Database: Process {
     /// Forgets some such ticks of a queue; whether there may be more.
     fn thin(&mut self, queue: &Name) -> Result<bool, Failure>;
 
+    /// Whether somebody needs the database for himself.
+    fn is_sent_away(&mut self) -> bool;
+
     /// Whether other databases wait for a place.
     fn is_room_wanted(&mut self) -> bool;
 
@@ -165,6 +168,9 @@ impl Ticker {
     }
 
     fn work(&mut self, database: &mut impl Database) -> Next {
+        if database.is_sent_away() {
+            return Next::Leave(Stage::SentAway);
+        }
         let settings = database.settings();
         if !settings.ticker {
             return Next::Leave(Stage::SwitchedOff);
@@ -572,6 +578,16 @@ mod tests {
         database.version = Some(version::LIBRARY.to_owned());
         database.run_for(secs(60));
         assert!(database.count("tick a") > 0);
+    }
+
+    #[test]
+    fn leaves_when_it_is_sent_away() {
+        let mut database = FakeDatabase::with_queues(&["a"]);
+        database.run_for(secs(2));
+        database.sent_away = true;
+        database.run_for(secs(2));
+        assert_eq!(database.reports, [Stage::Serving, Stage::SentAway]);
+        assert_eq!(database.count("tick a"), 2);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use pgq_bgworker::{Rounds, Stage};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Oid;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 /// The head of the shared memory; as many [`Place`]s as there may be background workers follow it.
 #[repr(C)]
@@ -31,6 +32,9 @@ struct Board {
 /// Some databases, noted for the launcher; 0 is free. What finds no room here the launcher finds out later.
 #[repr(C)]
 struct Notes([AtomicU32; 32]);
+
+/// What the owner of a database waits for a ticker that is sent away.
+const PATIENCE_MS: u32 = 100;
 
 impl Notes {
     fn add(&self, database: Oid) {
@@ -143,7 +147,16 @@ pub fn send_away(database: Oid) {
     for place in places.iter().filter(|place| place.database.load(SeqCst) == database.to_u32()) {
         place.word.update(SeqCst, SeqCst, |word| word & !0xff | Stage::SentAway as u64);
         let process = place.process.load(SeqCst);
-        if signal::is_in_database(process, database) {
+        signal::wake(process);
+        // One that has nothing to do leaves by itself; one that works is told more firmly.
+        let leaves = (0..PATIENCE_MS).any(|_| {
+            let is_there = signal::is_in_database(process, database);
+            if is_there {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            !is_there
+        });
+        if !leaves {
             signal::terminate(process);
         }
     }

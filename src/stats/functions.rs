@@ -77,12 +77,12 @@ pub fn idle_until(call: &Call) -> Result<Value> {
 
 impl QueueStats {
     fn idle_until(&self, tick: i64) -> Option<Timestamp> {
-        if self.rest_tick != tick {
-            return None;
-        }
         match self.rest_end {
-            0 => stats::ticker().map(|ticker| Timestamp(ticker.last_look)),
-            end => Some(Timestamp(end)),
+            // A tick that came to a queue at rest, from a caller or for a rotation, has told nothing new.
+            0 if self.rest_tick != 0 && tick >= self.rest_tick => {
+                stats::ticker().map(|ticker| Timestamp(ticker.last_look))
+            }
+            end => Some(Timestamp(end)).filter(|_| end != 0 && tick == self.rest_tick),
         }
     }
 

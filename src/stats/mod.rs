@@ -6,6 +6,6 @@ mod record;
 pub use crate::pg::stats::take_counts;
 pub use functions::{idle_until, reset, reset_queue, stat_queues, stat_tickers};
 pub use record::{
-    begin, databases, end, failed, forget_database, is_shown, keep, looked, operated, planned, retried,
-    rotated, saw, still_rests, ticked,
+    begin, databases, end, failed, forget_database, is_shown, keep, left_alone, looked, operated, planned,
+    retried, rotated, saw, still_rests, ticked,
 };

@@ -1,7 +1,7 @@
 //! What the ticker's process writes down, after the transaction in which it was done.
 
 use crate::pg::shared::Line;
-use crate::pg::stats::{self, Errors};
+use crate::pg::stats::{self, Errors, QueueStats};
 use crate::pg::text::Text;
 use crate::pg::value::Timestamp;
 use crate::tick::Taken;
@@ -52,12 +52,23 @@ pub fn saw(queue_id: i32, newest: Option<(i64, Timestamp)>, is_at_rest: bool) {
     let (tick, time) = newest.map_or((0, 0), |(tick, time)| (tick, time.0));
     stats::change_queue(queue_id, |queue| {
         (queue.last_tick, queue.last_tick_time) = (tick, time);
-        if is_at_rest {
-            (queue.rest_tick, queue.rest_end) = (tick, 0);
-        } else if queue.rest_tick != 0 && queue.rest_end == 0 {
-            queue.rest_end = last_look;
+        match is_at_rest {
+            true => (queue.rest_tick, queue.rest_end) = (tick, 0),
+            false => end_rest(queue, last_look),
         }
     });
+}
+
+/// The ticker has nothing to do with this queue (any more): it is paused, or its ticks come from outside.
+pub fn left_alone(queue_id: i32) {
+    let last_look = stats::ticker().map_or(0, |ticker| ticker.last_look);
+    stats::change_queue(queue_id, |queue| end_rest(queue, last_look));
+}
+
+fn end_rest(queue: &mut QueueStats, last_look: i64) {
+    if queue.rest_tick != 0 && queue.rest_end == 0 {
+        queue.rest_end = last_look;
+    }
 }
 
 /// A look has seen all queues that it had to.

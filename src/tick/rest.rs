@@ -59,11 +59,15 @@ impl Resting {
         let marks = demand::take_pending();
         self.wake(&marks);
         let next = xact::next_txid();
-        stats::keep(&Queue::all());
+        let all = Queue::all();
+        stats::keep(&all);
+        let mut left_alone: BTreeSet<i32> = all.into_iter().map(|(id, _)| id).collect();
+        left_alone.retain(|id| !self.queues.contains(id));
         let cascaded = cascaded_queues();
         let (mut due, mut news) = (Vec::new(), Queues::default());
         self.are_all = true;
         for queue in Queue::ticked_here_except(&self.queues) {
+            left_alone.remove(&queue.id);
             let outlook = queue.outlook(next, &cascaded);
             let newest = queue.newest_tick().zip(queue.newest_tick_time());
             stats::saw(queue.id, newest, matches!(outlook, Ok(Outlook::Rests)));
@@ -81,6 +85,7 @@ impl Resting {
                 }
             }
         }
+        left_alone.into_iter().for_each(stats::left_alone);
         // With these a consumer that waits, or comes now, gets a tick at once.
         demand::give_back_pending(&if self.are_marked { news.among(&marks) } else { news });
         self.are_marked = true;
