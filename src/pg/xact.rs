@@ -60,7 +60,7 @@ pub fn require_writable(function: &std::ffi::CStr) {
     }
 }
 
-/// Lets no statement of this transaction wait longer for a lock.
+/// Lets this transaction from now on never wait longer for a lock; 0: as long as it takes.
 pub fn limit_lock_waits(millis: u32) {
     let value = CString::new(millis.to_string()).expect("digits");
     // SAFETY: name and value are NUL-terminated and copied; the end of the transaction undoes it.
