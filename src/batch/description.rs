@@ -89,7 +89,8 @@ fn required<T>(column: Option<T>) -> Result<T> {
     column.ok_or_else(|| corrupt("a column that is never NULL is NULL".to_owned()))
 }
 
-fn txid(column: Option<i64>) -> Result<Txid> {
+/// Reads a transaction id.
+pub fn txid(column: Option<i64>) -> Result<Txid> {
     Txid::from_i64(required(column)?).map_err(|error| corrupt(error.to_string()))
 }
 

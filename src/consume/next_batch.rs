@@ -9,6 +9,7 @@ use crate::pg::value::{Timestamp, Type, Value};
 use crate::pg::{demand, failpoint, xact};
 use pgq_core::window::{TickPoint, lags_enough};
 use pgq_core::{BatchId, Micros};
+use pgrx::PgSqlErrorCode;
 
 /// `next_batch_custom(i_queue_name, i_consumer_name, i_min_lag, i_min_count, i_min_interval)`: the open batch, or a
 /// new one that is as big as wished; NULLs if there is none yet.
@@ -130,7 +131,8 @@ impl Position {
     }
 
     /// The end of the batch just opened. A consumer that is behind may have waited for the ticker, which was forgetting
-    /// ticks ahead of it, and the chosen one with them: then the batch goes on to the next one.
+    /// ticks ahead of it, and the chosen one with them: then the batch goes on to the next one. Not where the rest of the
+    /// transaction might not see that one.
     fn settle(&self, chosen: TickPoint) -> Result<TickPoint> {
         let row = STILL_THERE.rows_in(View::Latest, &[self.queue_id.into(), chosen.id.get().into()]).first();
         let end = row.and_then(|row| tick_at(&row, 0)).ok_or_else(|| {
@@ -138,6 +140,14 @@ impl Position {
                 .detail("Its row in pgq.tick was removed by hand, and all behind it.")
         })?;
         if end.id != chosen.id {
+            if xact::keeps_its_snapshot() {
+                return Err(Error::new(
+                    PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                    "could not serialize access due to concurrent delete",
+                )
+                .detail("The tick at the end of the new batch was superfluous and is forgotten.")
+                .hint("The transaction might succeed if retried."));
+            }
             SETTLE
                 .rows_in(View::Latest, &[self.queue_id.into(), self.consumer_id.into(), end.id.get().into()]);
         }

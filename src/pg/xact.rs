@@ -36,6 +36,12 @@ pub fn command() -> u32 {
     unsafe { raw::GetCurrentCommandId(false) }
 }
 
+/// Whether all statements of this transaction see what its first one saw.
+pub fn keeps_its_snapshot() -> bool {
+    // SAFETY: reads a variable of the transaction system.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
 /// Makes this transaction's commit wait for the disk, whatever `synchronous_commit` says. For what other systems
 /// will remember: an id that a consumer has seen must never come back with other contents after a crash.
 pub fn force_sync_commit() {
@@ -60,7 +66,7 @@ pub fn require_writable(function: &std::ffi::CStr) {
     }
 }
 
-/// Lets no statement of this transaction wait longer for a lock.
+/// Lets this transaction from now on never wait longer for a lock; 0: as long as it takes.
 pub fn limit_lock_waits(millis: u32) {
     let value = CString::new(millis.to_string()).expect("digits");
     // SAFETY: name and value are NUL-terminated and copied; the end of the transaction undoes it.

@@ -93,7 +93,7 @@ pub fn ticked(taken: &[Taken], is_on_demand: bool) {
         stats::change_queue(ticks.queue_id, |queue| {
             queue.ticks += ticks.count;
             queue.demand_ticks += if is_on_demand { ticks.count } else { 0 };
-            queue.events += ticks.events;
+            queue.events = queue.events.saturating_add(ticks.events); // sequences may jump
             (queue.last_tick, queue.last_tick_time) = (ticks.id, ticks.time.0);
         });
     }

@@ -3,10 +3,10 @@
 use crate::batch::News;
 use crate::error::{Error, Result};
 use crate::pg::demand::{self, Queues};
-use crate::pg::sequence;
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Type};
+use crate::pg::{lock, sequence};
 use pgq_core::tick::{
     ClockCheck, LastTick, TickDecision, TickRule, TickState, backlog_piece, check_clock, decide,
 };
@@ -193,11 +193,17 @@ impl Queue {
     }
 
     /// Where ticks should have been while none was taken for long, and the snapshots that make up for them.
+    ///
+    /// To be called under the queue's lock. While the tick of another is not committed, there are none: made-up snapshots
+    /// are older than that tick, and who reads behind it would get events twice.
     pub fn missed_ticks(&self, event_seq: i64) -> Result<Vec<(i64, Snapshot)>> {
         let (Some(newest), Some(piece)) = (&self.newest, backlog_piece(&self.rule, &self.state(event_seq)))
         else {
             return Ok(Vec::new());
         };
+        if lock::has_open_tick(self.id) {
+            return Ok(Vec::new());
+        }
         let news = News::of_queue(self.id)?;
         Ok(news.map_or_else(Vec::new, |news| news.cuts(newest.event_seq, event_seq, piece)))
     }

@@ -1,8 +1,8 @@
 //! What came while nobody ticked is handed out in pieces.
 
-use crate::scene::with_consumer;
+use crate::scene::{rotating, with_consumer};
 use pgq_tests::client::Session;
-use pgq_tests::queue::Event;
+use pgq_tests::queue::{self, Consumer, Event};
 
 /// As if the ticker had been away for an hour.
 fn an_hour_later(session: &mut Session) {
@@ -61,7 +61,7 @@ fn a_backlog_comes_in_pieces_in_the_order_of_commits() {
     assert_eq!(long_ones.count(), 2, "the events of a transaction stay together");
 
     open.exec("commit");
-    let _: i64 = pgq_tests::queue::tick_now(&mut session, "q").unwrap();
+    let _: i64 = queue::tick_now(&mut session, "q").unwrap();
     assert_eq!(consumer.drain_all(&mut session).unwrap().len(), 1);
 }
 
@@ -92,4 +92,84 @@ fn count_ticks_after(session: &mut Session, time: &str, ticks: i64) {
     let before: i64 = session.one("select count(*) from pgq.tick", &[]);
     let _: i64 = session.one("select pgq.ticker('q')", &[]);
     assert_eq!(session.one::<i64>("select count(*) - $1 from pgq.tick", &[&before]), ticks);
+}
+
+fn drain(session: &mut Session, consumer: &Consumer) -> usize {
+    consumer.drain_all(session).unwrap().len()
+}
+
+/// A queue whose backlog is cut into pieces of 1000.
+fn cut_by_thousands(session: &mut Session) {
+    session.exec("create table counter (n int); insert into counter values (0)");
+    session.exec("select pgq.set_queue_config('q', 'ticker_max_count', '100')");
+}
+
+fn insert_at_once(session: &mut Session, events: i32) {
+    session.exec(&format!("select pgq.insert_event('q', 'kind', 'data') from generate_series(1, {events})"));
+}
+
+#[test]
+fn a_writer_that_straddles_a_rotation_is_found() {
+    let (cluster, mut session) = rotating();
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    cut_by_thousands(&mut session);
+    queue::tick_now(&mut session, "q").unwrap();
+    assert_eq!(drain(&mut session, &consumer), 0);
+    queue::rotate(&mut session, "q").unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
+    assert_eq!(drain(&mut session, &consumer), 0);
+    // It has its id before the switch, and looks where to write after it.
+    let mut straddler = cluster.connect("postgres");
+    straddler.exec("begin; select txid_current()");
+    session.exec("select txid_current()");
+    session.exec("select txid_current()");
+    let table: i32 = session.one("select queue_cur_table from pgq.queue", &[]);
+    session.exec("select pgq.maint_rotate_tables_step1('q')");
+    assert_ne!(session.one::<i32>("select queue_cur_table from pgq.queue", &[]), table);
+    insert_at_once(&mut straddler, 2000);
+    straddler.exec("commit");
+    session.exec("select pgq.maint_rotate_tables_step2()");
+    count_up(&mut session, 3000);
+    an_hour_later(&mut session);
+    let _: i64 = session.one("select pgq.ticker('q')", &[]);
+    assert_eq!(drain(&mut session, &consumer), 5000);
+}
+
+#[test]
+fn two_tickers_at_once_do_not_hand_it_out_twice() {
+    let (database, mut session, consumer) = with_consumer("backlog");
+    cut_by_thousands(&mut session);
+    count_up(&mut session, 4000);
+    an_hour_later(&mut session);
+    let mut slow = database.connect();
+    slow.exec("begin; select pgq.ticker('q')");
+    let _: i64 = session.one("select pgq.ticker('q')", &[]);
+    slow.exec("commit");
+    assert_eq!(drain(&mut session, &consumer), 4000);
+}
+
+#[test]
+fn what_the_ticking_transaction_inserted_itself_comes_once() {
+    let (database, mut session, consumer) = with_consumer("backlog");
+    cut_by_thousands(&mut session);
+    let mut both = database.connect();
+    both.exec("begin");
+    insert_at_once(&mut both, 2000);
+    count_up(&mut session, 3000);
+    an_hour_later(&mut session);
+    both.exec("select pgq.ticker('q'); commit");
+    queue::tick_now(&mut session, "q").unwrap();
+    assert_eq!(drain(&mut session, &consumer), 5000);
+}
+
+#[test]
+fn a_sequence_that_has_jumped_far_is_cut_into_no_more_pieces_than_can_be() {
+    let (_database, mut session, consumer) = with_consumer("backlog");
+    cut_by_thousands(&mut session);
+    count_up(&mut session, 3000);
+    session.exec("select setval(queue_event_seq, 4000000000000000000) from pgq.queue");
+    an_hour_later(&mut session);
+    let _: i64 = session.one("select pgq.ticker('q')", &[]);
+    assert_eq!(drain(&mut session, &consumer), 3000);
 }

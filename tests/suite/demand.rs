@@ -504,3 +504,36 @@ fn a_full_queue_of_notifications_stops_no_tick() {
     insert(&mut session, "q", "c");
     listener.gets_at_once(&["c"]);
 }
+
+#[test]
+fn a_notification_that_waits_for_a_standby_fails_no_tick() {
+    let (cluster, mut session) = with_extension(
+        builder()
+            .conf("wal_level", "replica")
+            .conf("max_wal_senders", "2")
+            .conf("synchronous_commit", "local")
+            .conf("synchronous_standby_names", "nobody"),
+    );
+    create_queue(&mut session, "q");
+    let before: i64 = session.one("select max(tick_id) from pgq.tick", &[]);
+    // Holds the server's lock on notifications until it is cancelled.
+    let stuck = cluster.connect("postgres");
+    let stuck = stuck
+        .spawn(|session| session.exec("set synchronous_commit = on; create table t (); notify somebody"));
+    wait_until("the notification waits", || {
+        session.one("select count(*) > 0 from pg_stat_activity where wait_event = 'SyncRep'", &[])
+    });
+    session.exec("select pgq.force_tick('q')");
+    wait_until("the tick waits for longer than for a lock on the queue", || {
+        session.one(
+            "select count(*) > 0 from pg_stat_activity
+              where backend_type = 'pgq ticker' and wait_event_type = 'Lock'
+                and xact_start < clock_timestamp() - interval '1 second'",
+            &[],
+        )
+    });
+    session.one::<bool>("select pg_cancel_backend($1)", &[&stuck.pid()]);
+    stuck.join();
+    wait_until("the tick is taken", || session.one::<i64>("select max(tick_id) from pgq.tick", &[]) > before);
+    assert_eq!(session.one::<i64>("select errors from pgq.stat_queues", &[]), 0);
+}

@@ -1,5 +1,6 @@
 //! Ticks that nobody needs are forgotten by the ticker in the server; batches stay right.
 
+use crate::scene::with_consumer;
 use pgq_tests::client::{Session, wait_until, wait_until_blocked};
 use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Consumer};
@@ -136,4 +137,18 @@ fn a_consumer_that_was_choosing_a_forgotten_tick_takes_the_next() {
     thinning.exec("commit");
     let (tick, events) = choosing.join().1;
     assert_eq!((tick, events), (10, (1..=9).collect()));
+}
+
+#[test]
+fn an_old_view_that_chose_a_forgotten_tick_has_to_be_renewed() {
+    let (database, mut session, consumer) = with_consumer("thinning");
+    let forgotten = queue::tick_now(&mut session, "q").unwrap();
+    let mut old = database.connect();
+    old.exec("begin isolation level repeatable read; select from pgq.tick");
+    queue::insert(&mut session, "q", "kind", "data").unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
+    session.exec(&format!("delete from pgq.tick where tick_id = {forgotten}"));
+    assert_eq!(old.error("select * from pgq.next_batch('q', 'c')").code, "40001");
+    old.exec("rollback; begin isolation level repeatable read");
+    assert_eq!(consumer.drain_all(&mut old).unwrap().len(), 1);
 }

@@ -15,6 +15,11 @@
 //! same row, then all of A's ids were drawn before that event of B's. So no cut has B finished and A not, and who
 //! applies the batches one after the other never applies B before A. Each cut has all finished that the cuts before it
 //! have, no cut has a transaction finished that still runs, and every event is in one batch.
+//!
+//! One thing that a made-up snapshot may not do is to look older than a switch of the event tables: a real one whose
+//! xmax is below the switch knows of nobody who had seen the new table, and its batch is searched in the old one only
+//! ([`tables_of_batch`](crate::batch::tables_of_batch)). In a cut there may be one who began before the switch and
+//! wrote after it. So each cut's xmax is at least the switch.
 
 use crate::snapshot::Snapshot;
 use crate::txid::Txid;
@@ -23,11 +28,15 @@ use crate::txid::Txid;
 /// over many others makes its neighbours' batches grow together rather than every tick's row.
 const LONGEST_LIST: usize = 1000;
 
+/// Above this the pieces become bigger: a sequence may have jumped, and then most of its ids are no events.
+const MOST_CUTS: i64 = 10_000;
+
 /// Finds the cuts. It is shown each transaction twice, so that it has to remember none: memory goes by the cuts.
 #[derive(Debug)]
 pub struct Cutter<'a> {
     start: &'a Snapshot,
     now: &'a Snapshot,
+    least_xmax: Txid,
     from: i64,
     piece: i64,
     cuts: Vec<Draft>,
@@ -43,11 +52,22 @@ struct Draft {
 
 impl<'a> Cutter<'a> {
     /// Cuts what lies between two snapshots behind every `piece` event ids after `from`, the last one below `to`.
-    pub fn new(start: &'a Snapshot, now: &'a Snapshot, from: i64, to: i64, piece: i64) -> Cutter<'a> {
-        let count = to.saturating_sub(from).saturating_sub(1) / piece.max(1);
+    /// `switch` is the transaction that made the newest switch of the event tables.
+    pub fn new(
+        start: &'a Snapshot,
+        now: &'a Snapshot,
+        switch: Txid,
+        from: i64,
+        to: i64,
+        piece: i64,
+    ) -> Cutter<'a> {
+        let length = to.saturating_sub(from).saturating_sub(1);
+        let piece = piece.max(length / MOST_CUTS + 1);
         let draft = Draft { xmax: None, running: Vec::new(), has_too_many: false };
-        let cuts = vec![draft; usize::try_from(count).unwrap_or(0)];
-        Cutter { start, now, from, piece: piece.max(1), cuts }
+        let cuts = vec![draft; usize::try_from(length / piece).unwrap_or(0)];
+        // A switch that `now` does not know was seen by nobody who is finished.
+        let least_xmax = start.xmax().max(switch.min(now.xmax()));
+        Cutter { start, now, least_xmax, from, piece, cuts }
     }
 
     /// The first cut that has all ids up to this one; beyond the last, none has.
@@ -79,7 +99,7 @@ impl<'a> Cutter<'a> {
     pub fn turn(&mut self) {
         let mut highest = None;
         for cut in &mut self.cuts {
-            cut.xmax = cut.xmax.max(highest).map(|xmax| xmax.max(self.start.xmax()));
+            cut.xmax = cut.xmax.max(highest).map(|xmax| xmax.max(self.least_xmax));
             highest = cut.xmax;
         }
     }
@@ -137,7 +157,7 @@ mod tests {
         to: i64,
         piece: i64,
     ) -> Vec<(i64, Snapshot)> {
-        let mut cutter = Cutter::new(start, now, 0, to, piece);
+        let mut cutter = Cutter::new(start, now, start.xmax(), 0, to, piece);
         let transactions = last_ids(events);
         let shown = || transactions.iter().filter(|(txid, _)| between(start, now).contains(**txid));
         shown().for_each(|(txid, id)| cutter.see(*txid, *id));
@@ -172,6 +192,14 @@ mod tests {
     fn one_transaction_cannot_be_cut() {
         let events: Vec<(i64, u64)> = (1..=100).map(|id| (id, 10)).collect();
         assert!(cuts(&snapshot("10:10:"), &snapshot("11:11:"), &events, 100, 10).is_empty());
+    }
+
+    #[test]
+    fn a_sequence_that_jumped_makes_no_more_cuts() {
+        let (start, now) = (snapshot("10:10:"), snapshot("12:12:"));
+        let found = cuts(&start, &now, &[(1, 10), (i64::MAX, 11)], i64::MAX, 1);
+        assert_eq!(found.len(), 1);
+        assert!(Cutter::new(&start, &now, start.xmax(), 0, i64::MAX, 1).cuts.len() as i64 <= MOST_CUTS);
     }
 
     #[test]
