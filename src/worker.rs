@@ -185,7 +185,7 @@ impl Served {
             })?;
         stats::ticked(taken.as_slice(), false);
         // It goes on resting at this tick, which the next look finds out.
-        for tick in &taken {
+        if let Some(tick) = &taken {
             let mut queues = Queues::default();
             queues.add(tick.queue_id);
             self.resting.wake(&queues);
