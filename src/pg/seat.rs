@@ -183,6 +183,15 @@ pub fn make_room() -> bool {
     })
 }
 
+/// The number of a process that has ended may be given to anybody's session.
+unsafe extern "C-unwind" fn on_exit(_: std::ffi::c_int, number: pg_sys::Datum) {
+    // SAFETY: a variable of this process.
+    let own = unsafe { pg_sys::MyProcPid };
+    if let Some(place) = board().and_then(|(_, places)| places.get(number.value())) {
+        let _ = place.process.compare_exchange(own, 0, SeqCst, SeqCst);
+    }
+}
+
 /// A place on the board, for one process.
 #[derive(Clone, Copy)]
 pub struct Seat {
@@ -212,8 +221,11 @@ impl Seat {
     /// In the ticker: lets itself be found.
     pub fn sit_down(&self) {
         if let Some(place) = self.place() {
-            // SAFETY: a variable of this process.
-            place.process.store(unsafe { pg_sys::MyProcPid }, SeqCst);
+            // SAFETY: a variable of this process; the callback has the declared type, and cannot raise an error.
+            unsafe {
+                place.process.store(pg_sys::MyProcPid, SeqCst);
+                pg_sys::before_shmem_exit(Some(on_exit), pg_sys::Datum::from(u64::from(self.number)));
+            }
         }
     }
 

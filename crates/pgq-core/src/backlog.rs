@@ -14,7 +14,8 @@
 //! What a consumer relies on holds: if A was committed before B did something that depends on it, like changing the
 //! same row, then all of A's ids were drawn before that event of B's. So no cut has B finished and A not, and who
 //! applies the batches one after the other never applies B before A. Each cut has all finished that the cuts before it
-//! have, no cut has a transaction finished that still runs, and every event is in one batch.
+//! have, no cut has a transaction finished that still runs, and every event is in one batch. (Of events whose ids are
+//! their producer's own, the ids say nothing of the order; they are in one batch all the same.)
 //!
 //! One thing that a made-up snapshot may not do is to look older than a switch of the event tables: a real one whose
 //! xmax is below the switch knows of nobody who had seen the new table, and its batch is searched in the old one only
