@@ -1,5 +1,5 @@
-//! VACUUM and ANALYZE from a background worker. It cannot run inside a function, nor through SPI; the server's own entry can be
-//! called where no function is around, as autovacuum does.
+//! VACUUM and ANALYZE from a background worker. VACUUM cannot run inside a function, nor through SPI; the server's own
+//! entry can be called where no function is around, as autovacuum does.
 #![allow(unsafe_code)]
 
 use super::text::Text;
