@@ -221,6 +221,7 @@ fn only_the_databases_on_the_list_are_served() {
     };
     list("'TWO'", &["two"]);
     list("nosuch", &[]);
+    cluster.wait_for_log("pgq.databases: there is no database \"nosuch\"");
     list(r#"'"The ""third"", at last", nosuch'"#, &names[2..]);
     list("postgres, two", &names[..2]);
     list("''", &names);

@@ -404,3 +404,14 @@ fn a_line_is_only_logged_when_something_happened() {
         std::mem::replace(&mut told, lines(&cluster)) == lines(&cluster)
     });
 }
+
+#[test]
+fn a_queue_that_is_paused_at_rest_does_not_hide_its_lag() {
+    let (_cluster, mut session, consumer) = served();
+    settle(&mut session, &consumer);
+    session.exec("select pgq.set_queue_config('q', 'ticker_paused', 'true')");
+    queue::insert(&mut session, "q", "kind", "waits").unwrap();
+    let lags = "select ticker_lag > interval '2 s' from pgq.get_queue_info('q')";
+    wait_until("the lag to grow", || session.one::<bool>(lags, &[]));
+    assert_eq!(of_queue(&mut session, "q", "at_rest").as_deref(), Some("false"));
+}

@@ -183,6 +183,32 @@ fn databases_come_and_go() {
 }
 
 #[test]
+fn only_the_owner_of_a_database_sends_its_ticker_away_and_it_leaves_quietly() {
+    let cluster = builder().start();
+    cluster.create_database("other");
+    let mut session = cluster.connect("other");
+    set_up(&mut session, &["q"]);
+    wait_for_ticks(&mut session, "q");
+    drop(session);
+    let mut monitor = cluster.connect("postgres");
+    monitor.exec("create role stranger login createdb");
+    let before = processes(&mut monitor, TICKER, Some("other"));
+    let mut stranger = cluster.connect_as("postgres", "stranger");
+    for command in [
+        "drop database other",
+        "alter database other rename to mine",
+        "alter database other set tablespace pg_default",
+        "create database mine template other",
+    ] {
+        assert_eq!(stranger.error(command).code, "42501", "{command}");
+    }
+    assert_eq!(processes(&mut monitor, TICKER, Some("other")), before);
+    monitor.exec("drop database other");
+    let log = cluster.log();
+    assert!(!log.contains("terminating background worker"), "{log}");
+}
+
+#[test]
 fn terminated_processes_come_back() {
     let cluster = builder().start();
     let mut session = cluster.connect("postgres");
