@@ -42,6 +42,12 @@ impl Call {
         }
     }
 
+    /// What else the server tells about the call; null in a plain one.
+    pub(super) fn context(&self) -> *mut pg_sys::Node {
+        // SAFETY: `new` promises a live fcinfo.
+        unsafe { (*self.fcinfo).context }
+    }
+
     /// A `text` argument.
     pub fn text(&self, index: usize) -> Option<Text<'_>> {
         // SAFETY: `new` promises that the declared type fits; arguments outlive the call.

@@ -107,3 +107,31 @@ pub fn owns_database(database: pg_sys::Oid, user: pg_sys::Oid) -> bool {
         pg_sys::object_ownercheck(pg_sys::DatabaseRelationId, database, user)
     }
 }
+
+/// Whether the user may execute the function.
+pub fn may_execute(function: pg_sys::Oid, user: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(feature = "pg15")]
+    let result = unsafe { pg_sys::pg_proc_aclcheck(function, user, pg_sys::ACL_EXECUTE as pg_sys::AclMode) };
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(not(feature = "pg15"))]
+    let result = unsafe {
+        let mode = pg_sys::ACL_EXECUTE as pg_sys::AclMode;
+        pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, function, user, mode)
+    };
+    result == pg_sys::AclResult::ACLCHECK_OK
+}
+
+/// Whether the user may name what is in the schema.
+pub fn may_use_schema(schema: pg_sys::Oid, user: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(feature = "pg15")]
+    let result = unsafe { pg_sys::pg_namespace_aclcheck(schema, user, pg_sys::ACL_USAGE as pg_sys::AclMode) };
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(not(feature = "pg15"))]
+    let result = unsafe {
+        let mode = pg_sys::ACL_USAGE as pg_sys::AclMode;
+        pg_sys::object_aclcheck(pg_sys::NamespaceRelationId, schema, user, mode)
+    };
+    result == pg_sys::AclResult::ACLCHECK_OK
+}

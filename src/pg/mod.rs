@@ -8,6 +8,7 @@
 //! * `raw` declares a few functions without that. An error in one jumps over Rust frames, which is sound only
 //!   while no value with a destructor is alive in any frame of the call.
 
+pub mod arena;
 pub mod array;
 pub mod call;
 pub mod children;
@@ -15,17 +16,21 @@ mod compat;
 pub mod databases;
 pub mod demand;
 pub mod event_table;
+pub mod expression;
 pub mod failpoint;
+pub mod guard;
 pub mod guc;
 pub mod lock;
 pub mod memory;
 pub mod newcomer;
 pub mod notify;
+pub mod output;
 pub mod privilege;
 pub mod process;
 pub mod queue_row;
 mod raw;
 pub mod relation;
+pub mod routine;
 pub mod scan;
 pub mod seat;
 pub mod sequence;
@@ -36,7 +41,9 @@ pub mod snapshot;
 pub mod spi;
 pub mod sql_insert;
 pub mod stats;
+pub mod table;
 pub mod text;
+pub mod trigger;
 pub mod tuplestore;
 pub mod utility;
 pub mod vacuum;

@@ -150,7 +150,7 @@ pub fn fetch(name: Text, count: u64, sink: &mut RowSink) {
     }
 }
 
-fn connected<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn connected<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: every connect is paired with a finish, or with the abort of the (sub)transaction after an error.
     unsafe {
         let code = pg_sys::SPI_connect();

@@ -87,6 +87,8 @@ pub enum Value {
     BigArray(Vec<i64>),
     /// A row, as what a function with OUT parameters returns.
     Record(Vec<Value>),
+    /// What only a trigger function returns: a row, or null, which is not NULL.
+    Pointer(pg_sys::Datum),
 }
 
 /// The type of a statement's parameter.
@@ -139,6 +141,7 @@ impl Value {
             }
             Value::Oid(value) => pg_sys::Datum::from(*value),
             Value::BigArray(elements) => big_array(elements),
+            Value::Pointer(datum) => *datum,
             Value::Record(_) => unreachable!("a record is only ever a function's result, made in pg::call"),
         })
     }
@@ -203,6 +206,7 @@ impl fmt::Display for Value {
             Value::Oid(value) => write!(f, "{}", value.to_u32()),
             Value::BigArray(elements) => f.debug_list().entries(elements).finish(),
             Value::Record(columns) => f.debug_list().entries(columns).finish(),
+            Value::Pointer(datum) => write!(f, "{datum:?}"),
         }
     }
 }

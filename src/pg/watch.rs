@@ -1,4 +1,5 @@
-//! What makes a remembered fact stale: the end of a transaction, a rollback to a savepoint, a change of a table.
+//! What makes a remembered fact stale: the end of a transaction, a rollback to a savepoint, a change of a table or of
+//! another object.
 //!
 //! The callbacks run inside almost any server call and at commit, where an error would take the whole cluster
 //! down: they only count, in atomics. Who remembers something compares the counts at its next use.
@@ -6,14 +7,27 @@
 
 use super::demand;
 use pgrx::pg_sys;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 static TRANSACTION: AtomicU64 = AtomicU64::new(1);
 static CHANGE: AtomicU64 = AtomicU64::new(1);
+static ROUTINES: AtomicU64 = AtomicU64::new(1);
+static SCHEMAS: AtomicU64 = AtomicU64::new(1);
 
-/// The relations whose changes count. More than fit here: every change of any relation counts.
-static WATCHED: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
-static OVERFLOWN: AtomicBool = AtomicBool::new(false);
+/// What is known of the relations whose OIDs fall into a place: two that share one cost a look too many.
+struct Place {
+    changes: AtomicU64,
+    is_watched: AtomicBool,
+}
+
+static PLACES: [Place; 1024] =
+    [const { Place { changes: AtomicU64::new(0), is_watched: AtomicBool::new(false) } }; 1024];
+/// Changes that may have been of any relation.
+static OF_ALL: AtomicU64 = AtomicU64::new(1);
+
+fn place(relation: pg_sys::Oid) -> &'static Place {
+    &PLACES[relation.to_u32() as usize % PLACES.len()]
+}
 
 /// A number that is another in each transaction of this backend.
 #[inline]
@@ -27,16 +41,27 @@ pub fn change() -> u64 {
     CHANGE.load(Relaxed)
 }
 
-/// From now on changes of this relation (its columns, indexes, triggers, storage, existence) count.
+/// From now on changes of this relation (its columns, indexes, triggers, storage, existence) count in [`change`].
 pub fn watch(relation: pg_sys::Oid) {
-    let oid = relation.to_u32();
-    if WATCHED.iter().any(|place| place.load(Relaxed) == oid) {
-        return;
-    }
-    match WATCHED.iter().find(|place| place.load(Relaxed) == 0) {
-        Some(place) => place.store(oid, Relaxed),
-        None => OVERFLOWN.store(true, Relaxed),
-    }
+    place(relation).is_watched.store(true, Relaxed);
+}
+
+/// A number that grows when this relation changed.
+#[inline]
+pub fn changes_of(relation: pg_sys::Oid) -> u64 {
+    OF_ALL.load(Relaxed) + place(relation).changes.load(Relaxed)
+}
+
+/// A number that grows when a function, or what somebody may do with one, changed: also roles and schemas count.
+#[inline]
+pub fn routines() -> u64 {
+    ROUTINES.load(Relaxed)
+}
+
+/// A number that grows when a schema changed.
+#[inline]
+pub fn schemas() -> u64 {
+    SCHEMAS.load(Relaxed)
 }
 
 /// Tells the server whom to call. Once per backend: there is room for ten such callbacks among all extensions.
@@ -46,6 +71,10 @@ pub fn register() {
         pg_sys::RegisterXactCallback(Some(on_transaction_end), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(on_savepoint_end), std::ptr::null_mut());
         pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::null());
+        use pg_sys::SysCacheIdentifier::{AUTHMEMROLEMEM, AUTHOID, NAMESPACEOID, PROCOID};
+        for cache in [PROCOID, NAMESPACEOID, AUTHOID, AUTHMEMROLEMEM] {
+            pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(on_catalog_change), pg_sys::Datum::null());
+        }
     }
 }
 
@@ -71,10 +100,20 @@ unsafe extern "C-unwind" fn on_savepoint_end(
 }
 
 unsafe extern "C-unwind" fn on_relation_change(_: pg_sys::Datum, relation: pg_sys::Oid) {
-    let oid = relation.to_u32();
-    let counts =
-        oid == 0 || OVERFLOWN.load(Relaxed) || WATCHED.iter().any(|place| place.load(Relaxed) == oid);
-    if counts {
+    let is_any = relation == pg_sys::InvalidOid;
+    if is_any {
+        OF_ALL.fetch_add(1, Relaxed);
+    } else {
+        place(relation).changes.fetch_add(1, Relaxed);
+    }
+    if is_any || place(relation).is_watched.load(Relaxed) {
         CHANGE.fetch_add(1, Relaxed);
+    }
+}
+
+unsafe extern "C-unwind" fn on_catalog_change(_: pg_sys::Datum, cache: i32, _hash: u32) {
+    ROUTINES.fetch_add(1, Relaxed);
+    if cache == pg_sys::SysCacheIdentifier::NAMESPACEOID as i32 {
+        SCHEMAS.fetch_add(1, Relaxed);
     }
 }

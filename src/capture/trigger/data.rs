@@ -1,0 +1,157 @@
+//! ev_data in its three formats. What they look like is said, and read back, in `pgq_core::codec`.
+
+use super::plan::{Format, Plan};
+use crate::error::{Error, Result};
+use crate::pg::table::Column;
+use crate::pg::text::Text;
+use crate::pg::trigger::{Row, Rows};
+use pgq_core::change::Operation;
+use pgq_core::codec::{json, partial_sql, urlencoded};
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys;
+
+/// The data of a change.
+pub fn of_change(plan: &Plan, operation: Operation, rows: Rows) -> Result<Vec<u8>> {
+    let row = rows.new.or(rows.old).expect("a change has a row");
+    match plan.format {
+        Format::Urlencoded => Ok(encoded(plan, row)),
+        Format::Json => Ok(object(plan, row)),
+        Format::PartialSql | Format::Letters => match (operation, rows.old) {
+            (Operation::Delete, Some(old)) => deleted(plan, old),
+            (Operation::Update, Some(old)) => updated(plan, old, row),
+            _ => Ok(inserted(plan, row)),
+        },
+    }
+}
+
+/// The row before an update, for ev_extra2.
+pub fn backup(plan: &Plan, old: Row) -> Vec<u8> {
+    match plan.format {
+        Format::Json => object(plan, old),
+        _ => encoded(plan, old),
+    }
+}
+
+/// `name=value&name`
+fn encoded(plan: &Plan, row: Row) -> Vec<u8> {
+    let mut data = Vec::with_capacity(256);
+    for logged in &plan.logged {
+        let value = plan.table.columns[logged.column].text(row);
+        urlencoded::pair(&mut data, &logged.encoded_name, value.as_deref());
+    }
+    data
+}
+
+/// `{"name":value,"name":null}`
+fn object(plan: &Plan, row: Row) -> Vec<u8> {
+    let mut data = Vec::with_capacity(256);
+    data.push(b'{');
+    for logged in &plan.logged {
+        if data.len() > 1 {
+            data.push(b',');
+        }
+        data.extend_from_slice(&logged.name);
+        data.push(b':');
+        json_value(&mut data, &plan.table.columns[logged.column], row);
+    }
+    data.push(b'}');
+    data
+}
+
+fn json_value(data: &mut Vec<u8>, column: &Column, row: Row) {
+    let Some(text) = column.text(row) else {
+        return data.extend_from_slice(b"null");
+    };
+    match column.type_id {
+        pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID => data.extend_from_slice(&text),
+        pg_sys::BOOLOID => data.extend_from_slice(if *text == *b"t" { b"true" } else { b"false" }),
+        pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => {
+            json::string(data, &column.xsd_time(row).expect("not NULL"));
+        }
+        _ => json::string(data, &text),
+    }
+}
+
+/// `(a,b) values ('1',null)`
+fn inserted(plan: &Plan, row: Row) -> Vec<u8> {
+    let mut data = Vec::with_capacity(256);
+    data.push(b'(');
+    for (number, logged) in plan.logged.iter().enumerate() {
+        if number > 0 {
+            data.push(b',');
+        }
+        data.extend_from_slice(&logged.name);
+    }
+    data.extend_from_slice(b") values (");
+    for (number, logged) in plan.logged.iter().enumerate() {
+        if number > 0 {
+            data.push(b',');
+        }
+        match plan.table.columns[logged.column].text(row) {
+            Some(text) => partial_sql::literal(&mut data, &text),
+            None => data.extend_from_slice(b"null"),
+        }
+    }
+    data.push(b')');
+    data
+}
+
+/// `a='1',b=NULL where id='7'`: what changed, and nothing else.
+fn updated(plan: &Plan, old: Row, new: Row) -> Result<Vec<u8>> {
+    let mut data = Vec::with_capacity(256);
+    for logged in &plan.logged {
+        let column = &plan.table.columns[logged.column];
+        if column.is_same(old, new) {
+            continue;
+        }
+        if !data.is_empty() {
+            data.push(b',');
+        }
+        data.extend_from_slice(&logged.name);
+        data.push(b'=');
+        match column.text(new) {
+            Some(text) => partial_sql::literal(&mut data, &text),
+            None => data.extend_from_slice(b"NULL"),
+        }
+    }
+    if data.is_empty() {
+        // The event says that the row was touched: its key becomes what it is.
+        let first = plan.key_in_column_order().next();
+        condition(plan, first.into_iter(), old, &mut data)?;
+    }
+    data.extend_from_slice(b" where ");
+    condition(plan, plan.key_in_column_order(), old, &mut data)?;
+    Ok(data)
+}
+
+/// `id='7' and line='2'`
+fn deleted(plan: &Plan, old: Row) -> Result<Vec<u8>> {
+    let mut data = Vec::with_capacity(64);
+    condition(plan, plan.key_in_column_order(), old, &mut data)?;
+    Ok(data)
+}
+
+fn condition(plan: &Plan, key: impl Iterator<Item = usize>, row: Row, data: &mut Vec<u8>) -> Result<()> {
+    for (number, position) in key.enumerate() {
+        if number > 0 {
+            data.extend_from_slice(b" and ");
+        }
+        let column = &plan.table.columns[position];
+        let Some(text) = column.text(row) else {
+            return Err(null_key(plan, column));
+        };
+        data.extend_from_slice(&plan.written_name(position));
+        data.push(b'=');
+        partial_sql::literal(data, &text);
+    }
+    Ok(())
+}
+
+fn null_key(plan: &Plan, column: &Column) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION,
+        format!("key column \"{}\" of table {} is NULL", Text(&column.name), Text(&plan.full_name)),
+    )
+    .detail("The row cannot be told from others.")
+    .hint("The columns of option pkey= must not be NULL.")
+}

@@ -1,0 +1,106 @@
+//! A change of a row as the fields of an event.
+
+use super::data;
+use super::plan::{Format, Plan};
+use crate::error::{Error, Result};
+use crate::pg::output::exactly;
+use crate::pg::text::Text;
+use crate::pg::trigger::{Row, Rows};
+use pgq_core::change::Operation;
+use pgq_core::trigger_arguments::FIELDS;
+use pgrx::PgSqlErrorCode;
+use std::borrow::Cow;
+
+/// The fields of an event, in the order of [`FIELDS`]; `None` is NULL.
+pub type Event<'p> = [Option<Cow<'p, [u8]>>; FIELDS.len()];
+
+const TYPE: usize = 0;
+const DATA: usize = 1;
+const EXTRA1: usize = 2;
+const EXTRA2: usize = 3;
+
+/// Gives the events of a change to `emit`: usually one; none if only ignored columns changed or `when` is false; two of
+/// an update that moves the row to another key, if that is wanted.
+pub fn of_rows<'p>(
+    plan: &'p Plan,
+    operation: Operation,
+    rows: Rows,
+    emit: &mut impl FnMut(Event<'p>) -> Result<()>,
+) -> Result<()> {
+    let mut add = |operation, rows| match event(plan, operation, rows)? {
+        Some(event) => emit(event),
+        None => Ok(()),
+    };
+    let Rows { old: Some(old), new: Some(new) } = rows else {
+        return add(operation, rows);
+    };
+    if let Some(column) = changed_key(plan, old, new) {
+        if plan.splits_key_updates {
+            add(Operation::Delete, Rows { old: Some(old), new: None })?;
+            return add(Operation::Insert, Rows { old: None, new: Some(new) });
+        }
+        if plan.refuses_key_updates {
+            return Err(key_update(plan, column));
+        }
+    }
+    if changes_only_ignored(plan, old, new) { Ok(()) } else { add(operation, rows) }
+}
+
+/// The event of a TRUNCATE.
+pub fn of_truncate(plan: &Plan) -> Event<'_> {
+    let data: &[u8] = if plan.format == Format::Json { b"{}" } else { b"" };
+    let mut event = Event::default();
+    event[TYPE] = Some(plan.kind(Operation::Truncate).into());
+    event[DATA] = Some(data.into());
+    event[EXTRA1] = Some(plan.full_name.as_slice().into());
+    event
+}
+
+fn event<'p>(plan: &'p Plan, operation: Operation, rows: Rows) -> Result<Option<Event<'p>>> {
+    let row = rows.new.or(rows.old).expect("a change has a row");
+    let mut event = Event::default();
+    event[TYPE] = Some(plan.kind(operation).into());
+    event[EXTRA1] = Some(plan.full_name.as_slice().into());
+    exactly(plan.names_objects, || {
+        event[DATA] = Some(data::of_change(plan, operation, rows)?.into());
+        if let (true, Some(old), Some(_)) = (plan.backs_up, rows.old, rows.new) {
+            event[EXTRA2] = Some(data::backup(plan, old).into());
+        }
+        for (column, field) in &plan.magic {
+            event[*field] = text_of(plan, *column, row).map(Cow::Owned);
+        }
+        Ok(())
+    })?;
+    Ok(plan.expressions.apply(&plan.table, row, &mut event)?.then_some(event))
+}
+
+fn text_of(plan: &Plan, column: usize, row: Row) -> Option<Vec<u8>> {
+    plan.table.columns[column].text(row).map(|text| text.to_vec())
+}
+
+/// A column of the key that is another one after the update, by the type's own idea of equality: the row is then found
+/// under another key.
+fn changed_key(plan: &Plan, old: Row, new: Row) -> Option<usize> {
+    plan.key.iter().copied().find(|column| !plan.table.columns[*column].is_equal(old, new))
+}
+
+/// Whether something changed, but nothing that is logged.
+fn changes_only_ignored(plan: &Plan, old: Row, new: Row) -> bool {
+    let changes = |column: &usize| !plan.table.columns[*column].is_same(old, new);
+    !plan.ignored.is_empty()
+        && exactly(plan.names_objects, || {
+            plan.ignored.iter().any(changes) && !plan.logged.iter().any(|logged| changes(&logged.column))
+        })
+}
+
+fn key_update(plan: &Plan, column: usize) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION,
+        format!(
+            "UPDATE of key column \"{}\" of table {} cannot be captured",
+            Text(&plan.table.columns[column].name),
+            Text(&plan.full_name)
+        ),
+    )
+    .hint("Delete the row and insert it under its new key, or give the trigger the option keyupdate, which writes such a pair of events.")
+}

@@ -1,0 +1,124 @@
+//! Options that are SQL: `when=EXPRESSION`, and those that replace a field of the event.
+
+use super::event::Event;
+use crate::error::{Error, Result};
+use crate::pg::expression::{Answer, Query};
+use crate::pg::session;
+use crate::pg::table::Table;
+use crate::pg::text::Text;
+use crate::pg::trigger::Row;
+use pgq_core::expression::{self, Unreadable};
+use pgq_core::trigger_arguments::{Arguments, FIELDS};
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys;
+use pgrx::pg_sys::Oid;
+use std::borrow::Cow;
+
+/// The expressions of a trigger, prepared.
+pub struct Expressions {
+    when: Option<Expression>,
+    fields: Vec<(usize, Expression)>,
+    /// For whom the names in them were looked up.
+    pub user: Oid,
+}
+
+impl Default for Expressions {
+    fn default() -> Self {
+        Expressions { when: None, fields: Vec::new(), user: Oid::INVALID }
+    }
+}
+
+struct Expression {
+    /// The option, as given.
+    option: Vec<u8>,
+    query: Query,
+    /// The column behind each parameter, by its position in the table's columns.
+    columns: Vec<usize>,
+}
+
+impl Expressions {
+    /// Prepares those among the arguments, with the rights of the current user.
+    pub fn compile(arguments: &Arguments, table: &Table) -> Result<Expressions> {
+        let compiled = |name: &str, source: &Option<Vec<u8>>| {
+            source.as_ref().map(|source| Expression::compile(name, source, table)).transpose()
+        };
+        let mut fields = Vec::new();
+        for (field, (name, source)) in FIELDS.iter().zip(&arguments.fields).enumerate() {
+            fields.extend(compiled(name, source)?.map(|expression| (field, expression)));
+        }
+        Ok(Expressions { when: compiled("when", &arguments.when)?, fields, user: session::user() })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.when.is_none() && self.fields.is_empty()
+    }
+
+    /// Replaces fields of the event; whether it is to be written. All are evaluated before that is decided.
+    pub fn apply(&self, table: &Table, row: Row, event: &mut Event) -> Result<bool> {
+        for (field, expression) in &self.fields {
+            event[*field] = expression.value(table, row)?.1.map(Cow::Owned);
+        }
+        let Some(when) = &self.when else {
+            return Ok(true);
+        };
+        match when.value(table, row)? {
+            (pg_sys::BOOLOID, Some(text)) => Ok(text == b"t"),
+            (pg_sys::BOOLOID, None) => Err(when.explain(Error::new(
+                PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                "the condition of the trigger is NULL",
+            ))
+            .hint("coalesce(…, false) says what NULL means.")),
+            _ => Err(when.explain(Error::new(
+                PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+                "the condition of the trigger is not of type boolean",
+            ))),
+        }
+    }
+}
+
+impl Expression {
+    fn compile(name: &str, source: &[u8], table: &Table) -> Result<Expression> {
+        let option = [name.as_bytes(), source].join(&b'=');
+        let names: Vec<&[u8]> = table.columns.iter().map(|column| column.name.as_slice()).collect();
+        let compiled = expression::compile(source, &names).map_err(|problem| unreadable(&option, &problem))?;
+        let types: Vec<Oid> =
+            compiled.columns.iter().map(|column| table.columns[*column].type_id).collect();
+        let query =
+            Query::prepare(&compiled.sql, &types).map_err(|error| explained(error, &option))?;
+        Ok(Expression { option, query, columns: compiled.columns })
+    }
+
+    /// Type and text of the value for a row.
+    fn value(&self, table: &Table, row: Row) -> Result<(Oid, Option<Vec<u8>>)> {
+        let values: Vec<_> = self.columns.iter().map(|column| table.columns[*column].value(row)).collect();
+        match self.query.answer(&values).map_err(|error| self.explain(error))? {
+            Answer::One { type_id, text } => Ok((type_id, text)),
+            Answer::Rows(count) => Err(self.explain(Error::new(
+                PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
+                match count {
+                    0 => "an expression of the trigger gives no row",
+                    _ => "an expression of the trigger gives more than one row",
+                },
+            ))),
+        }
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        explained(error, &self.option)
+    }
+}
+
+/// Says in which option it happened.
+fn explained(error: Error, option: &[u8]) -> Error {
+    let place = format!("In option \"{}\".", Text(option));
+    let detail = match &error.detail {
+        Some(detail) => format!("{detail} {place}"),
+        None => place,
+    };
+    error.detail(detail)
+}
+
+fn unreadable(option: &[u8], problem: &Unreadable) -> Error {
+    explained(Error::new(PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, problem.to_string()), option)
+}

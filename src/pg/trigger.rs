@@ -1,0 +1,261 @@
+//! One firing of a trigger, as the server describes it to the function that the trigger names.
+#![allow(unsafe_code)]
+
+use super::call::Call;
+use super::compat;
+use super::text::Text;
+use super::value::Value;
+use pgq_core::change::Operation;
+use pgrx::pg_sys;
+use pgrx::pg_sys::{Datum, Oid};
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+/// When a trigger fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Before the operation, which it can suppress.
+    Before,
+    /// After it.
+    After,
+    /// In place of it, on a view.
+    Instead,
+}
+
+/// A trigger that is firing: what for, and on which table.
+#[derive(Clone, Copy)]
+pub struct Firing<'a> {
+    data: &'a pg_sys::TriggerData,
+}
+
+impl Call {
+    /// The trigger that fires; `None` when the function was called in another way.
+    pub fn firing(&self) -> Option<Firing<'_>> {
+        let context = self.context();
+        // SAFETY: a context is a node, whose type says which; this one lives as long as the call.
+        unsafe {
+            let is_trigger = !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData;
+            is_trigger.then(|| Firing { data: &*context.cast::<pg_sys::TriggerData>() })
+        }
+    }
+}
+
+impl<'a> Firing<'a> {
+    fn trigger(self) -> &'a pg_sys::Trigger {
+        // SAFETY: the server describes the trigger as long as it fires.
+        unsafe { &*self.data.tg_trigger }
+    }
+
+    /// The trigger's OID, which `CREATE OR REPLACE TRIGGER` keeps.
+    #[inline]
+    pub fn oid(self) -> Oid {
+        self.trigger().tgoid
+    }
+
+    /// The trigger's name.
+    pub fn name(self) -> Text<'a> {
+        // SAFETY: a NUL-terminated name that lives as long as the description.
+        Text(unsafe { CStr::from_ptr(self.trigger().tgname) }.to_bytes())
+    }
+
+    /// What stands in the parentheses of `EXECUTE FUNCTION f(…)`.
+    pub fn arguments(self) -> Vec<&'a [u8]> {
+        let trigger = self.trigger();
+        // SAFETY: the server keeps so many NUL-terminated strings.
+        let argument = |number| unsafe { CStr::from_ptr(*trigger.tgargs.add(number)) }.to_bytes();
+        (0..trigger.tgnargs as usize).map(argument).collect()
+    }
+
+    /// The table that changes, open as long as the trigger fires.
+    #[inline]
+    pub fn relation(self) -> pg_sys::Relation {
+        self.data.tg_relation
+    }
+
+    /// The OID of the table that changes.
+    #[inline]
+    pub fn table(self) -> Oid {
+        // SAFETY: the relation is open.
+        unsafe { (*self.data.tg_relation).rd_id }
+    }
+
+    /// What happens to the table.
+    #[inline]
+    pub fn operation(self) -> Operation {
+        match self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => Operation::Insert,
+            pg_sys::TRIGGER_EVENT_DELETE => Operation::Delete,
+            pg_sys::TRIGGER_EVENT_UPDATE => Operation::Update,
+            _ => Operation::Truncate,
+        }
+    }
+
+    /// Whether it fires once for each row, and not once for the statement.
+    #[inline]
+    pub fn is_for_each_row(self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0
+    }
+
+    /// When it fires.
+    #[inline]
+    pub fn timing(self) -> Timing {
+        match self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK {
+            pg_sys::TRIGGER_EVENT_BEFORE => Timing::Before,
+            pg_sys::TRIGGER_EVENT_INSTEAD => Timing::Instead,
+            _ => Timing::After,
+        }
+    }
+
+    /// The row before and after the change, of a trigger for each row.
+    #[inline]
+    pub fn rows(self) -> Rows<'a> {
+        // SAFETY: a trigger for each row has the row that is there in the first slot and, updating, the new one in the
+        // second.
+        unsafe {
+            let (first, second) = (self.data.tg_trigslot, self.data.tg_newslot);
+            match self.operation() {
+                Operation::Insert => Rows { old: None, new: Row::of_slot(first) },
+                Operation::Delete => Rows { old: Row::of_slot(first), new: None },
+                _ => Rows { old: Row::of_slot(first), new: Row::of_slot(second) },
+            }
+        }
+    }
+
+    /// What a trigger function returns to let the operation happen as it is.
+    pub fn proceed(self) -> Value {
+        let row = match (self.timing(), self.operation()) {
+            _ if !self.is_for_each_row() => std::ptr::null_mut(),
+            (Timing::After, _) => std::ptr::null_mut(),
+            (_, Operation::Update) => self.data.tg_newtuple,
+            _ => self.data.tg_trigtuple,
+        };
+        Value::Pointer(Datum::from(row))
+    }
+
+    /// What a trigger function returns to suppress the operation.
+    pub fn suppress(self) -> Value {
+        Value::Pointer(Datum::null())
+    }
+
+    /// The rows of the statement, if the trigger has asked for them (`REFERENCING`) as far as its operation has them.
+    pub fn transition(self) -> Option<Transition> {
+        let (old, new) = (self.data.tg_oldtable, self.data.tg_newtable);
+        let complete = match self.operation() {
+            Operation::Insert => !new.is_null(),
+            Operation::Delete => !old.is_null(),
+            Operation::Update => !old.is_null() && !new.is_null(),
+            Operation::Truncate => false,
+        };
+        // SAFETY: the relation is open, and the tables of rows live as long as the trigger fires; who gets this
+        // does not keep it longer.
+        complete.then(|| unsafe {
+            let descriptor = (*self.data.tg_relation).rd_att;
+            Transition { old: Stored::open(old, descriptor), new: Stored::open(new, descriptor) }
+        })
+    }
+}
+
+/// A row as it was and as it is; one of them is there at least.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    /// Before an update or delete.
+    pub old: Option<Row<'a>>,
+    /// After an insert or update.
+    pub new: Option<Row<'a>>,
+}
+
+/// The values of a row, by the position of the column in the table (from 0, dropped ones count).
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    values: *const Datum,
+    nulls: *const bool,
+    count: usize,
+    life: PhantomData<&'a ()>,
+}
+
+impl<'a> Row<'a> {
+    /// # Safety
+    /// The slot is null or holds a row, as long as `'a`.
+    unsafe fn of_slot(slot: *mut pg_sys::TupleTableSlot) -> Option<Row<'a>> {
+        if slot.is_null() {
+            return None;
+        }
+        // SAFETY: the caller's promise; the slot's arrays are as long as its descriptor.
+        unsafe {
+            let count = (*(*slot).tts_tupleDescriptor).natts;
+            if i32::from((*slot).tts_nvalid) < count {
+                pg_sys::slot_getsomeattrs_int(slot, count);
+            }
+            let (values, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
+            Some(Row { values, nulls, count: count as usize, life: PhantomData })
+        }
+    }
+
+    /// A column's value; `None` is NULL.
+    #[inline]
+    pub fn get(self, position: usize) -> Option<Datum> {
+        assert!(position < self.count, "position of a column");
+        // SAFETY: checked against the length of both arrays.
+        unsafe { (!*self.nulls.add(position)).then(|| *self.values.add(position)) }
+    }
+}
+
+/// The rows that a statement has changed.
+pub struct Transition {
+    old: Option<Stored>,
+    new: Option<Stored>,
+}
+
+/// A table of rows, read from its beginning.
+struct Stored {
+    store: *mut pg_sys::Tuplestorestate,
+    slot: *mut pg_sys::TupleTableSlot,
+}
+
+impl Stored {
+    unsafe fn open(
+        store: *mut pg_sys::Tuplestorestate,
+        descriptor: pg_sys::TupleDesc,
+    ) -> Option<Stored> {
+        if store.is_null() {
+            return None;
+        }
+        // SAFETY: the store is live; nobody else reads it by this pointer while the trigger fires.
+        unsafe {
+            pg_sys::tuplestore_rescan(store);
+            let slot = pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsMinimalTuple);
+            Some(Stored { store, slot })
+        }
+    }
+
+    fn advance(&mut self) -> bool {
+        // SAFETY: store and slot are live.
+        unsafe { pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot) }
+    }
+
+    fn row(&self) -> Option<Row<'_>> {
+        // SAFETY: `advance` has filled the slot; the row is borrowed until it does so again.
+        unsafe { Row::of_slot(self.slot) }
+    }
+}
+
+impl Transition {
+    /// The next row, before and after; both tables of an update are in step.
+    pub fn next(&mut self) -> Option<Rows<'_>> {
+        let has_old = self.old.as_mut().is_some_and(Stored::advance);
+        let has_new = self.new.as_mut().is_some_and(Stored::advance);
+        (has_old || has_new).then(|| Rows {
+            old: self.old.as_ref().and_then(Stored::row),
+            new: self.new.as_ref().and_then(Stored::row),
+        })
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: the slot is ours; after an error its memory goes with the transaction.
+            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.slot) };
+        }
+    }
+}
