@@ -11,6 +11,10 @@ crate::sql_functions! {
     insert_event_raw => capture::insert_event_raw,
     insert_events => capture::insert_events,
     current_event_table => capture::current_event_table,
+    logutriga => capture::logutriga,
+    jsontriga => capture::jsontriga,
+    sqltriga => capture::sqltriga,
+    logtriga => capture::logtriga,
 
     create_queue => queue::create_queue,
     drop_queue => queue::drop_queue,

@@ -37,6 +37,9 @@ REVOKE ALL ON FUNCTION
     pgq.insert_event(text, text, text, text, text, text, text),
     pgq.insert_event_raw(text, bigint, timestamptz, integer, integer, text, text, text, text, text, text),
     pgq.insert_events(text, text[], text[], text[], text[], text[], text[]),
+    pgq.jsontriga(),
+    pgq.logtriga(),
+    pgq.logutriga(),
     pgq.maint_operations(),
     pgq.maint_retry_events(),
     pgq.maint_rotate_tables_step1(text),
@@ -53,6 +56,7 @@ REVOKE ALL ON FUNCTION
     pgq.seq_getval(text),
     pgq.seq_setval(text, bigint),
     pgq.set_queue_config(text, text, text),
+    pgq.sqltriga(),
     pgq.stat_reset(),
     pgq.stat_reset(text),
     pgq.ticker(),
@@ -86,7 +90,11 @@ GRANT EXECUTE ON FUNCTION
     pgq.current_event_table(text),
     pgq.insert_event(text, text, text),
     pgq.insert_event(text, text, text, text, text, text, text),
-    pgq.insert_events(text, text[], text[], text[], text[], text[], text[])
+    pgq.insert_events(text, text[], text[], text[], text[], text[], text[]),
+    pgq.jsontriga(),
+    pgq.logtriga(),
+    pgq.logutriga(),
+    pgq.sqltriga()
 TO pgq_writer;
 
 -- Consumers.

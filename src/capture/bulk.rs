@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::pg::array::{BigArray, TextArray};
 use crate::pg::call::Call;
 use crate::pg::event_table::{EventRow, column};
+use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Value};
 use crate::pg::{sequence, sql_insert};
 use pgrx::PgSqlErrorCode;
@@ -19,22 +20,46 @@ pub fn insert_events(call: &Call) -> Result<Value> {
     let columns: Vec<Option<TextArray>> = (1..call.count()).map(|number| call.text_array(number)).collect();
     let count = common_length(&columns)?;
     let mut ids = BigArray::with_capacity(count);
+    let texts = |position: usize, row: &mut EventRow| {
+        for (number, column) in columns.iter().enumerate() {
+            row.set(column::TYPE + number, column.as_ref().and_then(|array| array.get(position)));
+        }
+    };
+    write_many(queue, c"pgq.insert_events()", count, texts, |id| ids.push(id))?;
+    Ok(ids.into())
+}
+
+/// The events of a trigger: the fields of each from ev_type on.
+pub(super) fn write_fields(queue: Text, events: &[[Option<Datum>; 6]]) -> Result<()> {
+    let texts = |position: usize, row: &mut EventRow| {
+        events[position].iter().enumerate().for_each(|(number, field)| row.set(column::TYPE + number, *field));
+    };
+    write_many(queue, c"pgq.insert_event()", events.len(), texts, |_id| ())
+}
+
+/// Writes so many events at once. `set_texts` sets the text columns of the row of the given number, from ev_type on;
+/// `note_id` hears of each event's id, in that order. `function` names the caller in messages.
+fn write_many(
+    queue: Text,
+    function: &std::ffi::CStr,
+    count: usize,
+    set_texts: impl Fn(usize, &mut EventRow),
+    mut note_id: impl FnMut(i64),
+) -> Result<()> {
     if count == 0 {
-        return Ok(ids.into());
+        return Ok(());
     }
-    let written = with_writer(queue, c"pgq.insert_events()", |writer| {
+    let written = with_writer(queue, function, |writer| {
         writer.admit(count as i64)?;
         let time = Timestamp::now();
         let txid = writer.txid.to_i64();
         let mut fill = |position: usize, row: &mut EventRow| {
             let id = sequence::next(writer.sequence);
-            ids.push(id);
+            note_id(id);
             row.set(column::ID, Some(Datum::from(id)));
             row.set(column::TIME, Some(Datum::from(time.0)));
             row.set(column::TXID, Some(Datum::from(txid)));
-            for (number, column) in columns.iter().enumerate() {
-                row.set(column::TYPE + number, column.as_ref().and_then(|array| array.get(position)));
-            }
+            set_texts(position, row);
         };
         match &writer.table {
             Table::Direct(table) => table.insert_many(count, fill).map(|()| None),
@@ -48,7 +73,7 @@ pub fn insert_events(call: &Call) -> Result<Value> {
     if let Some((table, rows)) = written {
         rows.iter().for_each(|row| sql_insert::insert(&table, row, true));
     }
-    Ok(ids.into())
+    Ok(())
 }
 
 fn common_length(columns: &[Option<TextArray>]) -> Result<usize> {

@@ -33,6 +33,13 @@ pub fn insert_event_raw(call: &Call) -> Result<Value> {
     insert(queue_name(call.text(0))?, &mut row, given)
 }
 
+/// The event of a trigger: its fields from ev_type on.
+pub(super) fn insert_fields(queue: Text, fields: &[Option<Datum>]) -> Result<()> {
+    let mut row = EventRow::default();
+    fields.iter().enumerate().for_each(|(number, field)| row.set(column::TYPE + number, *field));
+    insert(queue, &mut row, Given::default()).map(|_id| ())
+}
+
 /// What the caller of the raw form decides.
 #[derive(Default)]
 struct Given {

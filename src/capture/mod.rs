@@ -2,7 +2,9 @@
 
 mod bulk;
 mod insert_event;
+mod trigger;
 mod writer;
 
 pub use bulk::insert_events;
 pub use insert_event::{current_event_table, insert_event, insert_event_raw};
+pub use trigger::{jsontriga, logtriga, logutriga, sqltriga};

@@ -25,6 +25,18 @@ impl<T> Session<T> {
     }
 }
 
+/// Whether this session wants no triggers of replication to do anything (`session_replication_role = local`).
+pub fn is_local() -> bool {
+    // SAFETY: reads the C variable of a setting.
+    unsafe { pg_sys::SessionReplicationRole == pg_sys::SESSION_REPLICATION_ROLE_LOCAL as i32 }
+}
+
+/// The user whose rights count now.
+pub fn user() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the session.
+    unsafe { pg_sys::GetUserId() }
+}
+
 /// Whether this session applies changes that were captured elsewhere (`session_replication_role = replica`).
 pub fn is_replica() -> bool {
     // SAFETY: reads the C variable of a setting.

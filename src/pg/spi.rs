@@ -55,17 +55,27 @@ impl Statement {
 
     /// Runs it in a view of one's choice.
     pub fn rows_in(&self, view: View, arguments: &[Value]) -> Rows {
-        assert_eq!(arguments.len(), self.types.len(), "arguments of: {}", self.sql);
         connected(|| {
-            let mut plan = self.plan.load(Ordering::Relaxed);
-            if plan.is_null() {
-                plan = prepare(self.sql.as_bytes(), self.types);
-                // SAFETY: a valid plan, just made; from now on it lives as long as the backend.
-                unsafe { pg_sys::SPI_keepplan(plan) };
-                self.plan.store(plan, Ordering::Relaxed);
-            }
-            execute(plan, arguments, view, self.effect)
+            execute(self.plan(), arguments, view, self.effect);
+            take_result()
         })
+    }
+
+    /// Runs it for what it does, whatever it returns.
+    pub fn perform(&self, arguments: &[Value]) {
+        connected(|| execute(self.plan(), arguments, View::Transaction, self.effect));
+    }
+
+    /// Called while connected.
+    fn plan(&self) -> pg_sys::SPIPlanPtr {
+        let mut plan = self.plan.load(Ordering::Relaxed);
+        if plan.is_null() {
+            plan = prepare(self.sql.as_bytes(), self.types);
+            // SAFETY: a valid plan, just made; from now on it lives as long as the backend.
+            unsafe { pg_sys::SPI_keepplan(plan) };
+            self.plan.store(plan, Ordering::Relaxed);
+        }
+        plan
     }
 }
 
@@ -78,7 +88,16 @@ pub fn run(sql: &[u8], arguments: &[(Type, Value)]) -> Rows {
 /// [`run`] in a view of one's choice.
 pub fn run_in(view: View, sql: &[u8], arguments: &[(Type, Value)]) -> Rows {
     let (types, values): (Vec<Type>, Vec<Value>) = arguments.iter().cloned().unzip();
-    connected(|| execute(prepare(sql, &types), &values, view, Effect::Changes))
+    connected(|| {
+        execute(prepare(sql, &types), &values, view, Effect::Changes);
+        take_result()
+    })
+}
+
+/// Runs a statement of somebody else's for what it does, whatever it returns.
+pub fn perform(sql: &[u8], arguments: &[(Type, Value)]) {
+    let (types, values): (Vec<Type>, Vec<Value>) = arguments.iter().cloned().unzip();
+    connected(|| execute(prepare(sql, &types), &values, View::Transaction, Effect::Changes));
 }
 
 /// Refuses, in the server's own words, what is not one expression by itself: it may then be put into parentheses.
@@ -170,7 +189,7 @@ fn prepare(sql: &[u8], types: &[Type]) -> pg_sys::SPIPlanPtr {
     plan
 }
 
-fn execute(plan: pg_sys::SPIPlanPtr, arguments: &[Value], view: View, effect: Effect) -> Rows {
+fn execute(plan: pg_sys::SPIPlanPtr, arguments: &[Value], view: View, effect: Effect) {
     let (mut values, nulls) = to_arrays(arguments);
     let nulls: Vec<i8> = nulls.iter().map(|null| if *null { b'n' as i8 } else { b' ' as i8 }).collect();
     // SAFETY: the plan is valid, the arrays are as long as its parameters; the snapshot is registered while the
@@ -195,12 +214,11 @@ fn execute(plan: pg_sys::SPIPlanPtr, arguments: &[Value], view: View, effect: Ef
         );
         assert!(code >= 0, "SPI_execute_snapshot: {code}");
         pg_sys::UnregisterSnapshot(snapshot);
-        take_result()
     }
 }
 
-/// Copies the rows of the last statement out of the server's memory.
-unsafe fn take_result() -> Rows {
+/// Copies the rows of the last statement out of the server's memory. Called while connected.
+fn take_result() -> Rows {
     // SAFETY: SPI's result variables describe the statement that has just run; columns are numbered from 1 to
     // natts, and a tuple table without rows may be absent.
     unsafe {

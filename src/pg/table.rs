@@ -3,7 +3,6 @@
 
 use super::compat::attribute;
 use super::output::{Output, Rendered};
-use super::text::Text;
 use super::trigger::Row;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{Datum, Oid};
@@ -145,6 +144,20 @@ impl Column {
         self.value(row).map(|value| unsafe { self.output.render(value) })
     }
 
+    /// A date or time as XML Schema and JSON write it, whatever the session's settings; `None` is NULL.
+    pub fn xsd_time(&self, row: Row) -> Option<Rendered> {
+        /// As much as the server's function may write.
+        const LENGTH: usize = pg_sys::MAXDATELEN as usize + 1;
+        // SAFETY: the function writes a NUL-terminated text of at most this length; it knows the three types of which
+        // callers use this.
+        self.value(row).map(|value| unsafe {
+            let buffer = pg_sys::palloc(LENGTH).cast::<std::ffi::c_char>();
+            let text = pg_sys::JsonEncodeDateTime(buffer, value, self.type_id, std::ptr::null());
+            let text = CStr::from_ptr(text).to_bytes();
+            Rendered::Bytes(text.as_ptr(), text.len())
+        })
+    }
+
     /// Whether the text of the column is the same in both rows. Values that are stored in the same bytes are not even
     /// rendered, so nothing that is stored out of line is read.
     pub fn is_same(&self, old: Row, new: Row) -> bool {
@@ -152,8 +165,8 @@ impl Column {
             (None, None) => true,
             (Some(before), Some(after)) => {
                 // SAFETY: both are values of this column.
-                unsafe { self.is_identical(before, after) }
-                    || self.text(old).as_deref() == self.text(new).as_deref()
+                let is_identical = unsafe { self.is_identical(before, after) };
+                is_identical || self.text(old).as_deref() == self.text(new).as_deref()
             }
             _ => false,
         }

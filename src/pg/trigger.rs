@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::call::Call;
-use super::compat;
+use super::table::Table;
 use super::text::Text;
 use super::value::Value;
 use pgq_core::change::Operation;
@@ -20,6 +20,29 @@ pub enum Timing {
     After,
     /// In place of it, on a view.
     Instead,
+}
+
+/// A table that shares its rows with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Its rows are also changed through the name of the table that it is a partition of.
+    Partition,
+    /// Its rows lie in partitions.
+    Partitioned,
+    /// What is done to it is also done to the tables that inherit from it.
+    Parent,
+}
+
+impl Family {
+    fn of(class: &pg_sys::FormData_pg_class) -> Option<Family> {
+        if class.relispartition {
+            Some(Family::Partition)
+        } else if class.relkind == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char {
+            Some(Family::Partitioned)
+        } else {
+            class.relhassubclass.then_some(Family::Parent)
+        }
+    }
 }
 
 /// A trigger that is firing: what for, and on which table.
@@ -66,17 +89,34 @@ impl<'a> Firing<'a> {
         (0..trigger.tgnargs as usize).map(argument).collect()
     }
 
-    /// The table that changes, open as long as the trigger fires.
-    #[inline]
-    pub fn relation(self) -> pg_sys::Relation {
-        self.data.tg_relation
-    }
-
     /// The OID of the table that changes.
     #[inline]
     pub fn table(self) -> Oid {
         // SAFETY: the relation is open.
         unsafe { (*self.data.tg_relation).rd_id }
+    }
+
+    /// `schema.table` as it is called now, unquoted.
+    pub fn table_name(self) -> Vec<u8> {
+        // SAFETY: the relation is open, so its schema exists; both names are NUL-terminated.
+        unsafe {
+            let class = &*(*self.data.tg_relation).rd_rel;
+            let schema = CStr::from_ptr(pg_sys::get_namespace_name(class.relnamespace)).to_bytes();
+            [schema, CStr::from_ptr(class.relname.data.as_ptr()).to_bytes()].join(&b'.')
+        }
+    }
+
+    /// The table, described; what has to be kept for that is kept in the current memory context.
+    pub fn describe_table(self) -> Table {
+        // SAFETY: the server holds the relation open and locked while the trigger fires.
+        unsafe { Table::describe(self.data.tg_relation) }
+    }
+
+    /// What the table is to other tables, if rows of it are changed through another's name or others' through its name.
+    pub fn family(self) -> Option<Family> {
+        // SAFETY: the relation is open.
+        let class = unsafe { &*(*self.data.tg_relation).rd_rel };
+        Family::of(class)
     }
 
     /// What happens to the table.
@@ -109,16 +149,18 @@ impl<'a> Firing<'a> {
     /// The row before and after the change, of a trigger for each row.
     #[inline]
     pub fn rows(self) -> Rows<'a> {
-        // SAFETY: a trigger for each row has the row that is there in the first slot and, updating, the new one in the
-        // second.
-        unsafe {
-            let (first, second) = (self.data.tg_trigslot, self.data.tg_newslot);
-            match self.operation() {
-                Operation::Insert => Rows { old: None, new: Row::of_slot(first) },
-                Operation::Delete => Rows { old: Row::of_slot(first), new: None },
-                _ => Rows { old: Row::of_slot(first), new: Row::of_slot(second) },
-            }
+        let (first, second) = (self.data.tg_trigslot, self.data.tg_newslot);
+        match self.operation() {
+            Operation::Insert => Rows { old: None, new: self.row(first) },
+            Operation::Delete => Rows { old: self.row(first), new: None },
+            _ => Rows { old: self.row(first), new: self.row(second) },
         }
+    }
+
+    fn row(self, slot: *mut pg_sys::TupleTableSlot) -> Option<Row<'a>> {
+        // SAFETY: a trigger for each row has the row that is there in the first slot and, updating, the new one in the
+        // second; both stay as long as it fires.
+        unsafe { Row::of_slot(self.table(), slot) }
     }
 
     /// What a trigger function returns to let the operation happen as it is.
@@ -148,9 +190,9 @@ impl<'a> Firing<'a> {
         };
         // SAFETY: the relation is open, and the tables of rows live as long as the trigger fires; who gets this
         // does not keep it longer.
+        let relation = self.data.tg_relation;
         complete.then(|| unsafe {
-            let descriptor = (*self.data.tg_relation).rd_att;
-            Transition { old: Stored::open(old, descriptor), new: Stored::open(new, descriptor) }
+            Transition { old: Stored::open(old, relation), new: Stored::open(new, relation) }
         })
     }
 }
@@ -167,6 +209,8 @@ pub struct Rows<'a> {
 /// The values of a row, by the position of the column in the table (from 0, dropped ones count).
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
+    /// The table that has such rows.
+    pub table: Oid,
     values: *const Datum,
     nulls: *const bool,
     count: usize,
@@ -176,7 +220,7 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     /// # Safety
     /// The slot is null or holds a row, as long as `'a`.
-    unsafe fn of_slot(slot: *mut pg_sys::TupleTableSlot) -> Option<Row<'a>> {
+    unsafe fn of_slot(table: Oid, slot: *mut pg_sys::TupleTableSlot) -> Option<Row<'a>> {
         if slot.is_null() {
             return None;
         }
@@ -187,7 +231,7 @@ impl<'a> Row<'a> {
                 pg_sys::slot_getsomeattrs_int(slot, count);
             }
             let (values, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
-            Some(Row { values, nulls, count: count as usize, life: PhantomData })
+            Some(Row { table, values, nulls, count: count as usize, life: PhantomData })
         }
     }
 
@@ -208,23 +252,22 @@ pub struct Transition {
 
 /// A table of rows, read from its beginning.
 struct Stored {
+    table: Oid,
     store: *mut pg_sys::Tuplestorestate,
     slot: *mut pg_sys::TupleTableSlot,
 }
 
 impl Stored {
-    unsafe fn open(
-        store: *mut pg_sys::Tuplestorestate,
-        descriptor: pg_sys::TupleDesc,
-    ) -> Option<Stored> {
+    unsafe fn open(store: *mut pg_sys::Tuplestorestate, relation: pg_sys::Relation) -> Option<Stored> {
         if store.is_null() {
             return None;
         }
         // SAFETY: the store is live; nobody else reads it by this pointer while the trigger fires.
         unsafe {
             pg_sys::tuplestore_rescan(store);
-            let slot = pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsMinimalTuple);
-            Some(Stored { store, slot })
+            let slot =
+                pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &raw const pg_sys::TTSOpsMinimalTuple);
+            Some(Stored { table: (*relation).rd_id, store, slot })
         }
     }
 
@@ -235,7 +278,7 @@ impl Stored {
 
     fn row(&self) -> Option<Row<'_>> {
         // SAFETY: `advance` has filled the slot; the row is borrowed until it does so again.
-        unsafe { Row::of_slot(self.slot) }
+        unsafe { Row::of_slot(self.table, self.slot) }
     }
 }
 

@@ -5,6 +5,7 @@ use super::raw;
 use super::text::Text;
 use pgq_core::Micros;
 use pgrx::pg_sys;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A point in time: microseconds since 2000-01-01 UTC, as the server counts.
@@ -259,6 +260,11 @@ impl From<String> for Value {
 impl From<Vec<u8>> for Value {
     fn from(value: Vec<u8>) -> Self {
         Value::Text(value)
+    }
+}
+impl From<Cow<'_, [u8]>> for Value {
+    fn from(value: Cow<'_, [u8]>) -> Self {
+        Value::Text(value.into_owned())
     }
 }
 impl<T: Into<Value>> From<Option<T>> for Value {

@@ -77,11 +77,15 @@ fn the_objects_of_a_queue_are_those_of_pgq_3_5() {
 }
 
 /// Functions that need no pinned search_path, and why.
-const WITHOUT_SEARCH_PATH: [(&str, &str); 5] = [
+const WITHOUT_SEARCH_PATH: [(&str, &str); 9] = [
     ("current_event_table", "runs no SQL"),
     ("insert_event", "runs no SQL; off its hot path it pins the search_path itself"),
     ("insert_event_raw", "as insert_event"),
     ("insert_events", "as insert_event"),
+    ("jsontriga", "options are the trigger owner's SQL; what it calls of ours is fully qualified"),
+    ("logtriga", "as jsontriga"),
+    ("logutriga", "as jsontriga"),
+    ("sqltriga", "as jsontriga"),
     ("get_batch_cursor", "the condition is the caller's SQL; our own part of it is fully qualified"),
 ];
 

@@ -1,6 +1,6 @@
 //! ev_data in its three formats. What they look like is said, and read back, in `pgq_core::codec`.
 
-use super::plan::{Format, Plan};
+use super::plan::{Format, Logged, Plan};
 use crate::error::{Error, Result};
 use crate::pg::table::Column;
 use crate::pg::text::Text;
@@ -116,31 +116,30 @@ fn updated(plan: &Plan, old: Row, new: Row) -> Result<Vec<u8>> {
     }
     if data.is_empty() {
         // The event says that the row was touched: its key becomes what it is.
-        let first = plan.key_in_column_order().next();
-        condition(plan, first.into_iter(), old, &mut data)?;
+        condition(plan, &plan.condition[..1], old, &mut data)?;
     }
     data.extend_from_slice(b" where ");
-    condition(plan, plan.key_in_column_order(), old, &mut data)?;
+    condition(plan, &plan.condition, old, &mut data)?;
     Ok(data)
 }
 
 /// `id='7' and line='2'`
 fn deleted(plan: &Plan, old: Row) -> Result<Vec<u8>> {
     let mut data = Vec::with_capacity(64);
-    condition(plan, plan.key_in_column_order(), old, &mut data)?;
+    condition(plan, &plan.condition, old, &mut data)?;
     Ok(data)
 }
 
-fn condition(plan: &Plan, key: impl Iterator<Item = usize>, row: Row, data: &mut Vec<u8>) -> Result<()> {
-    for (number, position) in key.enumerate() {
+fn condition(plan: &Plan, key: &[Logged], row: Row, data: &mut Vec<u8>) -> Result<()> {
+    for (number, logged) in key.iter().enumerate() {
         if number > 0 {
             data.extend_from_slice(b" and ");
         }
-        let column = &plan.table.columns[position];
+        let column = &plan.table.columns[logged.column];
         let Some(text) = column.text(row) else {
             return Err(null_key(plan, column));
         };
-        data.extend_from_slice(&plan.written_name(position));
+        data.extend_from_slice(&logged.name);
         data.push(b'=');
         partial_sql::literal(data, &text);
     }

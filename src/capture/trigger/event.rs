@@ -81,7 +81,9 @@ fn text_of(plan: &Plan, column: usize, row: Row) -> Option<Vec<u8>> {
 /// A column of the key that is another one after the update, by the type's own idea of equality: the row is then found
 /// under another key.
 fn changed_key(plan: &Plan, old: Row, new: Row) -> Option<usize> {
-    plan.key.iter().copied().find(|column| !plan.table.columns[*column].is_equal(old, new))
+    exactly(plan.names_objects, || {
+        plan.key.iter().copied().find(|column| !plan.table.columns[*column].is_equal(old, new))
+    })
 }
 
 /// Whether something changed, but nothing that is logged.

@@ -22,7 +22,7 @@ use crate::pg::text::Text;
 use crate::pg::trigger::Firing;
 use crate::pg::value::Value;
 use pgrx::PgSqlErrorCode;
-use plan::{Format, Plan};
+use plan::Format;
 
 /// `logutriga('queue' [, option, …])`: db-urlencoded rows.
 pub fn logutriga(call: &Call) -> Result<Value> {

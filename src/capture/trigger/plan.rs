@@ -67,6 +67,10 @@ pub struct Plan {
     pub ignored: Vec<usize>,
     /// The key in its own order, by position in the table's columns.
     pub key: Vec<usize>,
+    /// The key in the order of the columns, as conditions name it.
+    pub condition: Vec<Logged>,
+    /// An option that does not go with TRUNCATE.
+    not_for_truncate: Option<&'static str>,
     /// ev_type of insert, update, delete and truncate.
     kinds: [Vec<u8>; 4],
     /// Columns that override a field of the event: position in the table's columns, field.
@@ -85,6 +89,8 @@ pub struct Logged {
     pub column: usize,
     /// Its name as the format writes it.
     pub name: Vec<u8>,
+    /// Its name as db-urlencoding writes it.
+    pub encoded_name: Vec<u8>,
 }
 
 /// The state of the catalogs that a plan was made from.
@@ -121,6 +127,8 @@ impl Plan {
             logged: Vec::new(),
             ignored: Vec::new(),
             key: table.key.clone(),
+            condition: Vec::new(),
+            not_for_truncate: None,
             kinds: Default::default(),
             magic: Vec::new(),
             expressions: Expressions::default(),
@@ -133,9 +141,12 @@ impl Plan {
             Format::Letters => letters::apply(&mut plan, firing, &arguments)?,
             _ => plan.apply(firing, trigger_arguments::parse(&arguments).map_err(bad_argument)?)?,
         }
-        plan.find_magic()?;
+        if firing.operation() != Operation::Truncate {
+            plan.find_magic()?;
+        }
         plan.names_objects = plan.table.columns.iter().any(|column| column.names_objects());
         plan.logged = plan.logged_columns();
+        plan.condition = plan.condition_columns();
         plan.kinds = [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate]
             .map(|operation| plan.kind_of(operation));
         Ok(plan)
@@ -155,9 +166,7 @@ impl Plan {
     }
 
     fn apply(&mut self, firing: Firing, arguments: Arguments) -> Result<()> {
-        if firing.operation() == Operation::Truncate {
-            refuse_options_for_truncate(&arguments)?;
-        }
+        self.not_for_truncate = option_not_for_truncate(&arguments);
         if arguments.skip && firing.timing() == Timing::After {
             return Err(Error::new(
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -216,20 +225,25 @@ impl Plan {
     fn logged_columns(&self) -> Vec<Logged> {
         let is_logged =
             |column: &usize| !self.ignored.contains(column) && self.magic.iter().all(|(magic, _)| magic != column);
-        let columns = (0..self.table.columns.len()).filter(is_logged);
-        columns.map(|column| Logged { column, name: self.written_name(column) }).collect()
+        (0..self.table.columns.len()).filter(is_logged).map(|column| self.logged(column)).collect()
     }
 
-    /// A column's name as the format writes it.
-    pub fn written_name(&self, column: usize) -> Vec<u8> {
-        let name = &self.table.columns[column].name;
-        let mut written = Vec::new();
+    fn condition_columns(&self) -> Vec<Logged> {
+        let columns = 0..self.table.columns.len();
+        columns.filter(|column| self.key.contains(column)).map(|column| self.logged(column)).collect()
+    }
+
+    fn logged(&self, column: usize) -> Logged {
+        let stored = &self.table.columns[column].name;
+        let mut encoded_name = Vec::new();
+        urlencoded::encode(&mut encoded_name, stored);
+        let mut name = Vec::new();
         match self.format {
-            Format::Urlencoded => urlencoded::encode(&mut written, name),
-            Format::Json => json::string(&mut written, name),
-            Format::PartialSql | Format::Letters => return quoted_if_needed(name),
+            Format::Urlencoded => name.clone_from(&encoded_name),
+            Format::Json => json::string(&mut name, stored),
+            Format::PartialSql | Format::Letters => name = quoted_if_needed(stored),
         }
-        written
+        Logged { column, name, encoded_name }
     }
 
     fn kind_of(&self, operation: Operation) -> Vec<u8> {
@@ -251,6 +265,14 @@ impl Plan {
 
     /// Refuses what the trigger or the table does not allow.
     pub fn require_allowed(&self, operation: Operation) -> Result<()> {
+        if let (Operation::Truncate, Some(option)) = (operation, self.not_for_truncate) {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("option {option} does not work in a TRUNCATE trigger"),
+            )
+            .hint("A TRUNCATE trigger takes the options SKIP and deny."));
+        }
+        self.require_key(operation)?;
         if self.denies {
             let queue = match &self.target {
                 Target::Queue(queue) => Text(queue),
@@ -263,6 +285,10 @@ impl Plan {
             .detail(format!("The table is fed by queue \"{queue}\" (option deny)."))
             .hint("Change the data where they come from."));
         }
+        Ok(())
+    }
+
+    fn require_key(&self, operation: Operation) -> Result<()> {
         if self.key.is_empty() && matches!(operation, Operation::Update | Operation::Delete) {
             return Err(Error::new(
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -278,7 +304,8 @@ impl Plan {
     }
 }
 
-fn refuse_options_for_truncate(arguments: &Arguments) -> Result<()> {
+/// The first option that makes no sense without a row.
+fn option_not_for_truncate(arguments: &Arguments) -> Option<&'static str> {
     let has_fields = arguments.fields.iter().any(Option::is_some);
     let options = [
         ("ignore", !arguments.ignore.is_empty()),
@@ -289,14 +316,7 @@ fn refuse_options_for_truncate(arguments: &Arguments) -> Result<()> {
         ("when", arguments.when.is_some()),
         ("ev_type, ev_data or ev_extra", has_fields),
     ];
-    match options.iter().find(|(_, is_given)| *is_given) {
-        None => Ok(()),
-        Some((option, _)) => Err(Error::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("option {option} does not work in a TRUNCATE trigger"),
-        )
-        .hint("A TRUNCATE trigger takes the options SKIP and deny.")),
-    }
+    options.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
 }
 
 /// The refusal of a trigger's arguments.

@@ -11,25 +11,86 @@ use crate::error::{Error, Result};
 use crate::pg::arena::Arena;
 use crate::pg::routine;
 use crate::pg::text::Text;
-use crate::pg::trigger::{Firing, Timing};
+use crate::pg::trigger::{Family, Firing};
 use pgq_core::change::Operation;
 use pgrx::PgSqlErrorCode;
 
-/// Events that are written together, and bytes that are held for them.
-const CHUNK: usize = 1000;
+/// Rows whose events are written together, and bytes of events that are held before.
+const CHUNK_ROWS: usize = 1000;
 const CHUNK_BYTES: usize = 4 << 20;
 
 /// Writes the events of a statement.
 pub fn capture(plan: &Plan, firing: Firing) -> Result<()> {
-    if firing.operation() == Operation::Truncate {
-        plan.require_allowed(Operation::Truncate)?;
+    let operation = firing.operation();
+    if operation == Operation::Truncate {
+        plan.require_allowed(operation)?;
         return delivery::deliver(plan, event::of_truncate(plan));
     }
-    let mut transition = firing.transition().ok_or_else(|| no_rows(plan, firing))?;
+    let mut transition = firing.transition().ok_or_else(|| no_rows(firing))?;
     if let Some(family) = firing.family() {
-        return Err(incomplete(plan, family));
+        return Err(shared(plan, family));
     }
-    let mut chunk = Chunk::new(plan);
-    while chunk.next_row(|| transition.next())? {}
+    let queue = match &plan.target {
+        Target::Queue(queue) if routine::insert_event_is_ours() => Some(Text(queue)),
+        _ => None,
+    };
+    let mut waiting: Vec<Fields> = Vec::new();
+    let (mut rows_seen, mut bytes) = (0, 0);
+    let mut arena = Arena::of_call();
+    while let Some(rows) = transition.next() {
+        plan.require_allowed(operation)?;
+        arena.within(|| {
+            event::of_rows(plan, operation, rows, &mut |event| {
+                if queue.is_none() {
+                    return delivery::deliver(plan, event);
+                }
+                bytes += event.iter().flatten().map(|field| field.len()).sum::<usize>();
+                waiting.push(delivery::to_fields(&event)?);
+                Ok(())
+            })
+        })?;
+        rows_seen += 1;
+        if rows_seen % CHUNK_ROWS == 0 || bytes > CHUNK_BYTES {
+            write(queue, &mut waiting)?;
+            arena.reset();
+            bytes = 0;
+        }
+    }
+    write(queue, &mut waiting)
+}
+
+/// Writes what waits; nothing does if there is no queue.
+fn write(queue: Option<Text>, waiting: &mut Vec<Fields>) -> Result<()> {
+    if let Some(queue) = queue {
+        bulk::write_fields(queue, waiting)?;
+        waiting.clear();
+    }
     Ok(())
+}
+
+fn no_rows(firing: Firing) -> Error {
+    let hint = match firing.operation() {
+        Operation::Insert => "FOR EACH ROW, or REFERENCING NEW TABLE AS a_name FOR EACH STATEMENT.",
+        Operation::Delete => "FOR EACH ROW, or REFERENCING OLD TABLE AS a_name FOR EACH STATEMENT.",
+        _ => "FOR EACH ROW, or REFERENCING OLD TABLE AS a_name NEW TABLE AS another FOR EACH STATEMENT.",
+    };
+    Error::new(
+        PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        "a trigger for each statement must have the rows that the statement changed",
+    )
+    .hint(hint)
+}
+
+fn shared(plan: &Plan, family: Family) -> Error {
+    let reason = match family {
+        Family::Partition => "is a partition: its rows are also changed through its parent, which this trigger does not see",
+        Family::Partitioned => "is partitioned: a trigger for each statement does not know the rows' partitions",
+        Family::Parent => "has child tables: a trigger for each statement does not know to which of them a row belongs",
+    };
+    Error::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("table {} cannot be captured by a trigger for each statement", Text(&plan.full_name)),
+    )
+    .detail(format!("It {reason}."))
+    .hint("A trigger FOR EACH ROW does it; pgq.capture() makes the one that fits.")
 }
