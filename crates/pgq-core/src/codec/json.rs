@@ -4,27 +4,20 @@
 //! of a string are taken as they are; only an escape `\u0080` and above, which the trigger never writes, becomes UTF-8.
 
 use super::reader::Reader;
-use super::{Malformed, Row, Special, escape_into, from_hex, hex};
+use super::{Malformed, Row, escape_into, from_hex, hex, run_without};
 use crate::change::Operation;
 
 /// Control characters, the quote and the backslash.
-const SPECIAL: Special = {
-    let mut special = [false; 256];
-    let mut byte = 0;
-    while byte < 32 {
-        special[byte] = true;
-        byte += 1;
-    }
-    special[b'"' as usize] = true;
-    special[b'\\' as usize] = true;
-    special
-};
+#[inline]
+const fn is_special(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
 
 /// Appends a text as a JSON string, with its quotes.
 #[inline]
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    escape_into(out, bytes, &SPECIAL, |out, byte| {
+    escape_into(out, bytes, is_special, |out, byte| {
         let letter = match byte {
             0x08 => b'b',
             0x0c => b'f',
@@ -163,7 +156,7 @@ fn read_string(reader: &mut Reader) -> Result<Vec<u8>, Malformed> {
     let mut read = Vec::new();
     loop {
         let rest = reader.unread();
-        let run = rest.iter().position(|&byte| SPECIAL[usize::from(byte)]).unwrap_or(rest.len());
+        let run = run_without(rest, is_special);
         read.extend_from_slice(&rest[..run]);
         reader.pass(run);
         match &rest[run..] {

@@ -28,20 +28,39 @@ pub struct Malformed {
     pub at: usize,
 }
 
-/// Marks the bytes that are not copied as they are.
-type Special = [bool; 256];
-
 /// Appends `bytes`, with `escape` writing those that are special. What is in between is copied in runs.
 #[inline]
-fn escape_into(out: &mut Vec<u8>, bytes: &[u8], special: &Special, escape: impl Fn(&mut Vec<u8>, u8)) {
-    out.reserve(bytes.len());
+fn escape_into(
+    out: &mut Vec<u8>,
+    bytes: &[u8],
+    is_special: impl Fn(u8) -> bool + Copy,
+    escape: impl Fn(&mut Vec<u8>, u8),
+) {
     let mut rest = bytes;
-    while let Some(run) = rest.iter().position(|&byte| special[usize::from(byte)]) {
+    loop {
+        let run = run_without(rest, is_special);
         out.extend_from_slice(&rest[..run]);
-        escape(out, rest[run]);
+        let Some(&byte) = rest.get(run) else { return };
+        escape(out, byte);
         rest = &rest[run + 1..];
     }
-    out.extend_from_slice(rest);
+}
+
+/// How many bytes come before the first special one. All of a chunk are looked at before it is asked whether there was
+/// one, which compilers do at once.
+#[inline]
+fn run_without(bytes: &[u8], is_special: impl Fn(u8) -> bool + Copy) -> usize {
+    let (chunks, _) = bytes.as_chunks::<CHUNK>();
+    let plain = chunks.iter().take_while(|&chunk| !has_any(chunk, is_special)).count() * CHUNK;
+    let rest = &bytes[plain..];
+    plain + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
+}
+
+const CHUNK: usize = 16;
+
+#[inline]
+fn has_any(chunk: &[u8], is_special: impl Fn(u8) -> bool) -> bool {
+    chunk.iter().fold(false, |any, &byte| any | is_special(byte))
 }
 
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -78,7 +97,11 @@ pub(crate) mod any {
         vec(byte(), 0..20)
     }
 
+    pub fn column() -> impl Strategy<Value = super::Column> {
+        (name(), proptest::option::weighted(0.8, value()))
+    }
+
     pub fn row() -> impl Strategy<Value = super::Row> {
-        vec((name(), proptest::option::weighted(0.8, value())), 0..6)
+        vec(column(), 0..6)
     }
 }

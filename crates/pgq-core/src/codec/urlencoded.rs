@@ -2,32 +2,57 @@
 //!
 //! Names and values are percent-encoded. A name without `=` is NULL, with nothing behind `=` it is the empty text.
 
-use super::{Column, Malformed, Row, Special, escape_into, from_hex, hex};
+use super::{CHUNK, Column, Malformed, Row, from_hex, hex};
 
-/// All but letters, digits, `_`, `.` and `-`.
-const SPECIAL: Special = {
-    let mut special = [true; 256];
+/// What a byte is written as.
+#[derive(Clone, Copy)]
+struct Code {
+    text: [u8; 3],
+    length: usize,
+}
+
+const CODES: [Code; 256] = {
+    let mut codes = [Code { text: [0; 3], length: 0 }; 256];
     let mut byte = 0;
-    while byte < 128 {
-        special[byte as usize] = !(byte as u8).is_ascii_alphanumeric();
+    while byte < 256 {
+        codes[byte] = code(byte as u8);
         byte += 1;
     }
-    special[b'_' as usize] = false;
-    special[b'.' as usize] = false;
-    special[b'-' as usize] = false;
-    special
+    codes
 };
 
+const fn code(byte: u8) -> Code {
+    if is_plain(byte) {
+        return Code { text: [byte, 0, 0], length: 1 };
+    }
+    if byte == b' ' {
+        return Code { text: *b"+\0\0", length: 1 };
+    }
+    let [high, low] = hex(byte);
+    Code { text: [b'%', high, low], length: 3 }
+}
+
+#[inline]
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.' || byte == b'-'
+}
+
 /// Appends a name or a value, encoded.
+///
+/// Text has a blank every few bytes, so there are no runs worth being copied: every byte goes through the table, and
+/// each is followed by two that count only if it is escaped.
 #[inline]
 pub fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
-    escape_into(out, bytes, &SPECIAL, |out, byte| match byte {
-        b' ' => out.push(b'+'),
-        _ => {
-            let [high, low] = hex(byte);
-            out.extend_from_slice(&[b'%', high, low]);
+    for chunk in bytes.chunks(CHUNK) {
+        let mut encoded = [0; 3 * CHUNK];
+        let mut length = 0;
+        for &byte in chunk {
+            let code = &CODES[usize::from(byte)];
+            encoded[length..length + 3].copy_from_slice(&code.text);
+            length += code.length;
         }
-    });
+        out.extend_from_slice(&encoded[..length]);
+    }
 }
 
 /// Appends a column to the row that `out` holds. Its name is encoded already: it is the same for every row.
