@@ -265,6 +265,9 @@ fn dollar_quoted_end(text: &[u8], delimiter: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     const COLUMNS: [&str; 6] = ["id", "Qty", "date", "Order Id", "größe", "lower"];
@@ -381,6 +384,73 @@ mod tests {
     fn nothing_is_no_expression() {
         for nothing in ["", " \n", "-- id", "/* id */"] {
             assert_eq!(compiled(nothing), Err(Unreadable::Empty));
+        }
+    }
+
+    /// A piece of an expression, and the column that it stands for.
+    fn piece() -> impl Strategy<Value = (String, Option<usize>)> {
+        let text = "[ a-z'\"$*/\\n\\\\é-]{0,9}";
+        let column = (0..COLUMNS.len()).prop_flat_map(|position| {
+            let name = COLUMNS[position];
+            let word = if name.contains(' ') { format!("\"{name}\"") } else { name.to_owned() };
+            select(vec![(word, Some(position)), (format!("\"{name}\""), Some(position))])
+        });
+        let name = select(&COLUMNS[..]);
+        let other = prop_oneof![
+            text.prop_map(|text| format!("'{}'", text.replace('\'', "''"))),
+            text.prop_map(|text| format!("E'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))),
+            text.prop_map(|text| format!("$x${}$x$", text.replace('x', "$"))),
+            text.prop_map(|text| format!("/*{}*/1", text.replace(['*', '/'], "/**/id"))),
+            text.prop_map(|text| format!("--{}\n1", text.replace('\n', "id"))),
+            text.prop_map(|text| format!("\"{}x\"", text.replace('"', "\"\""))),
+            name.clone().prop_map(|name| format!("\"{name}\".\"{name}\"")),
+            name.prop_map(|name| format!("\"{name}\" (1)")),
+            select(vec!["1.5e3", "now()", "x", "null", "lower('X')", "t.id", "'a'\n'id'"])
+                .prop_map(String::from),
+        ];
+        prop_oneof![column, other.prop_map(|text| (text, None))]
+    }
+
+    proptest! {
+        #[test]
+        fn only_columns_are_replaced(
+            pieces in proptest::collection::vec((piece(), select(vec!["+", " < ", ",", "="])), 1..9),
+        ) {
+            let mut expression = String::new();
+            let mut expected = String::from("select ");
+            let mut parameters: Vec<usize> = Vec::new();
+            for ((text, column), operator) in &pieces {
+                expression += text;
+                match column {
+                    None => expected += text,
+                    Some(column) => {
+                        if !parameters.contains(column) {
+                            parameters.push(*column);
+                        }
+                        let number = parameters.iter().position(|known| known == column).expect("known") + 1;
+                        expected += &format!(" ${number} ");
+                    }
+                }
+                expression += operator;
+                expected += operator;
+            }
+            prop_assert_eq!(compiled(&expression), Ok((expected, parameters)));
+        }
+
+        #[test]
+        fn without_columns_nothing_changes(
+            expression in "([a-z_$0-9 '\"./*:=\\\\é\n-]|'E|/\\*|\\*/|--|\\$x\\$){0,30}",
+        ) {
+            if let Ok(compiled) = compile(expression.as_bytes(), &[]) {
+                let sql = String::from_utf8(compiled.sql).expect("UTF-8 stays UTF-8");
+                let unchanged = format!("select {expression}");
+                prop_assert!(sql == unchanged || sql == unchanged + "\n");
+            }
+        }
+
+        #[test]
+        fn anything_can_be_compiled_or_refused(expression: Vec<u8>, columns: Vec<Vec<u8>>) {
+            let _ = compile(&expression, &columns.iter().map(Vec::as_slice).collect::<Vec<_>>());
         }
     }
 }
