@@ -15,6 +15,9 @@ crate::sql_functions! {
     jsontriga => capture::jsontriga,
     sqltriga => capture::sqltriga,
     logtriga => capture::logtriga,
+    capture => capture::capture,
+    uncapture => capture::uncapture,
+    trigger_arguments => capture::trigger_arguments,
 
     create_queue => queue::create_queue,
     drop_queue => queue::drop_queue,

@@ -10,9 +10,11 @@ REVOKE ALL ON FUNCTION
     pgq._sequence_last_value(text),
     pgq._stat_queues(),
     pgq._stat_tickers(),
+    pgq._trigger_arguments(bytea),
     pgq.batch_event_sql(bigint),
     pgq.batch_event_tables(bigint),
     pgq.batch_retry(bigint, integer),
+    pgq.capture(regclass, text, text, text[], text[]),
     pgq.create_queue(text),
     pgq.current_event_table(text),
     pgq.drop_queue(text),
@@ -63,6 +65,7 @@ REVOKE ALL ON FUNCTION
     pgq.ticker(text),
     pgq.ticker(text, bigint, timestamptz, bigint),
     pgq.tune_storage(text),
+    pgq.uncapture(regclass, text),
     pgq.unregister_consumer(text, text),
     pgq.upgrade_schema(),
     pgq.version()
@@ -74,6 +77,7 @@ GRANT EXECUTE ON FUNCTION
     pgq._sequence_last_value(text),
     pgq._stat_queues(),
     pgq._stat_tickers(),
+    pgq._trigger_arguments(bytea),
     pgq.get_consumer_info(),
     pgq.get_consumer_info(text),
     pgq.get_consumer_info(text, text),
@@ -87,6 +91,7 @@ TO PUBLIC;
 
 -- Producers.
 GRANT EXECUTE ON FUNCTION
+    pgq.capture(regclass, text, text, text[], text[]),
     pgq.current_event_table(text),
     pgq.insert_event(text, text, text),
     pgq.insert_event(text, text, text, text, text, text, text),
@@ -94,7 +99,8 @@ GRANT EXECUTE ON FUNCTION
     pgq.jsontriga(),
     pgq.logtriga(),
     pgq.logutriga(),
-    pgq.sqltriga()
+    pgq.sqltriga(),
+    pgq.uncapture(regclass, text)
 TO pgq_writer;
 
 -- Consumers.
@@ -148,7 +154,7 @@ TO pgq_admin;
 
 -- Positions, ticks and settings may be seen by all.
 GRANT SELECT ON TABLE pgq.consumer, pgq.queue, pgq.tick, pgq.subscription TO PUBLIC, pgq_reader;
-GRANT SELECT ON TABLE pgq.stat_queues, pgq.stat_tickers TO PUBLIC;
+GRANT SELECT ON TABLE pgq.captured_tables, pgq.stat_queues, pgq.stat_tickers TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE
     pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue
 TO pgq_admin;

@@ -42,3 +42,62 @@ COMMENT ON COLUMN pgq.stat_tickers.errors IS 'Pieces of work that failed.';
 COMMENT ON COLUMN pgq.stat_tickers.last_error IS 'What failed last, and why; for pgq_admin and pg_read_all_stats.';
 COMMENT ON COLUMN pgq.stat_tickers.last_error_time IS 'When that was.';
 COMMENT ON COLUMN pgq.stat_tickers.stats_reset IS 'When the counting began.';
+
+CREATE VIEW pgq.captured_tables AS
+    SELECT s.relid::pg_catalog.regclass AS table_name, s.queue_name, s.function_name, s.level, s.operations, s.options,
+           s.trigger_names,
+           CASE WHEN s.queue_name IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM pgq.queue q WHERE q.queue_name = s.queue_name)
+                    THEN 'there is no such queue'
+                WHEN s.is_disabled THEN 'a trigger is disabled'
+                WHEN s.level = 'statement' AND s.operations <> '{truncate}' AND s.is_of_family
+                    THEN 'changes through another table of its tree are not seen'
+                WHEN NOT s.has_key AND s.operations && '{update,delete}'
+                    THEN 'updates and deletes are refused, since there is no key'
+                WHEN 'truncate' = ANY (s.operations) AND EXISTS (
+                    SELECT FROM pg_catalog.pg_partition_tree(s.relid) p
+                     WHERE NOT EXISTS (
+                        SELECT FROM pg_catalog.pg_trigger g
+                         WHERE g.tgrelid = p.relid AND g.tgtype & 32 <> 0
+                           AND s.queue_name = ANY (pgq._trigger_arguments(g.tgargs))))
+                    THEN 'a partition has no trigger for TRUNCATE'
+           END AS problem
+      FROM (SELECT g.tgrelid AS relid, a.queue_name, f.proname::text AS function_name,
+                   CASE WHEN pg_catalog.bool_or(g.tgtype & 1 <> 0) THEN 'row' ELSE 'statement' END AS level,
+                   pg_catalog.array_remove(ARRAY[
+                       CASE WHEN pg_catalog.bit_or(g.tgtype) & 4 <> 0 THEN 'insert' END,
+                       CASE WHEN pg_catalog.bit_or(g.tgtype) & 16 <> 0 THEN 'update' END,
+                       CASE WHEN pg_catalog.bit_or(g.tgtype) & 8 <> 0 THEN 'delete' END,
+                       CASE WHEN pg_catalog.bit_or(g.tgtype) & 32 <> 0 THEN 'truncate' END], NULL) AS operations,
+                   -- A trigger for TRUNCATE has fewer than the others.
+                   pg_catalog.max(a.options) AS options,
+                   pg_catalog.array_agg(g.tgname::text ORDER BY g.tgname) AS trigger_names,
+                   pg_catalog.bool_or(g.tgenabled = 'D') AS is_disabled,
+                   EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE g.tgrelid IN (i.inhrelid, i.inhparent))
+                       AS is_of_family,
+                   f.proname = 'logtriga'
+                       OR pg_catalog.bool_or(a.options::text LIKE '%pkey=%')
+                       OR EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = g.tgrelid AND x.indisprimary)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = g.tgrelid) AS has_key
+              FROM pg_catalog.pg_trigger g
+              JOIN pg_catalog.pg_proc f ON f.oid = g.tgfoid
+              JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
+             CROSS JOIN LATERAL (
+                SELECT CASE WHEN f.proname <> 'logtriga' OR t.arguments[2] ~ '^[kvi]*$' THEN t.arguments[1] END,
+                       t.arguments[2:]
+                  FROM (SELECT pgq._trigger_arguments(g.tgargs)) t (arguments)) a (queue_name, options)
+             WHERE n.nspname = 'pgq' AND f.proname IN ('logutriga', 'jsontriga', 'sqltriga', 'logtriga')
+               AND NOT g.tgisinternal AND g.tgparentid = 0
+             GROUP BY g.tgrelid, a.queue_name, f.proname
+            -- Partitions have triggers for TRUNCATE of their own, but are captured with their parent.
+            HAVING pg_catalog.bit_or(g.tgtype) & 29 <> 0
+                OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = g.tgrelid)) s;
+COMMENT ON VIEW pgq.captured_tables IS 'Tables whose changes triggers write into queues.';
+COMMENT ON COLUMN pgq.captured_tables.table_name IS 'The table; partitions are captured with the table that they belong to.';
+COMMENT ON COLUMN pgq.captured_tables.queue_name IS 'The queue; NULL: a statement of the trigger''s own gets the changes.';
+COMMENT ON COLUMN pgq.captured_tables.function_name IS 'The trigger function, which decides about the format.';
+COMMENT ON COLUMN pgq.captured_tables.level IS 'row: triggers for each row; statement: with all the rows that a statement changed.';
+COMMENT ON COLUMN pgq.captured_tables.operations IS 'What is captured: some of insert, update, delete, truncate.';
+COMMENT ON COLUMN pgq.captured_tables.options IS 'The triggers'' options.';
+COMMENT ON COLUMN pgq.captured_tables.trigger_names IS 'The triggers. Names that begin with _pgq_capture_ are those that pgq.capture() makes.';
+COMMENT ON COLUMN pgq.captured_tables.problem IS 'Why changes are missed or refused, as far as can be told; pgq.capture() again, or what it says, is the remedy.';

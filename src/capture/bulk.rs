@@ -32,7 +32,10 @@ pub fn insert_events(call: &Call) -> Result<Value> {
 /// The events of a trigger: the fields of each from ev_type on.
 pub(super) fn write_fields(queue: Text, events: &[[Option<Datum>; 6]]) -> Result<()> {
     let texts = |position: usize, row: &mut EventRow| {
-        events[position].iter().enumerate().for_each(|(number, field)| row.set(column::TYPE + number, *field));
+        events[position]
+            .iter()
+            .enumerate()
+            .for_each(|(number, field)| row.set(column::TYPE + number, *field));
     };
     write_many(queue, c"pgq.insert_event()", events.len(), texts, |_id| ())
 }

@@ -59,6 +59,11 @@ impl Call {
         self.datum(index).map(|datum| datum.value() as i32)
     }
 
+    /// An `oid` argument, or one of an object's own types, as `regclass`.
+    pub fn oid(&self, index: usize) -> Option<pg_sys::Oid> {
+        self.datum(index).map(|datum| pg_sys::Oid::from(datum.value() as u32))
+    }
+
     /// A `bigint` argument.
     pub fn big(&self, index: usize) -> Option<i64> {
         self.datum(index).map(|datum| datum.value() as i64)

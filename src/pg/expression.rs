@@ -16,13 +16,8 @@ pub struct Query(pg_sys::SPIPlanPtr);
 
 /// What it answered.
 pub enum Answer {
-    /// The first column of the one row.
-    One {
-        /// Its type.
-        type_id: Oid,
-        /// Its value as text.
-        text: Option<Vec<u8>>,
-    },
+    /// The first column of the one row, as text; `None` is NULL, or that there is no column.
+    One(Option<Vec<u8>>),
     /// So many rows, where one was wanted; 2 stands for more.
     Rows(u64),
 }
@@ -46,10 +41,21 @@ impl Query {
         })
     }
 
+    /// The type of its first column, as far as it has one.
+    pub fn type_id(&self) -> Option<Oid> {
+        // SAFETY: a kept plan has a source for each statement; the last is the one whose result counts.
+        unsafe {
+            let sources =
+                pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(self.0));
+            let descriptor = (*sources.tail()?).resultDesc;
+            let has_columns = !descriptor.is_null() && (*descriptor).natts > 0;
+            has_columns.then(|| pg_sys::SPI_gettypeid(descriptor, 1))
+        }
+    }
+
     /// Runs it with the rights of the current user; it must not write by itself.
     pub fn answer(&self, values: &[Option<Datum>]) -> Result<Answer> {
-        let nulls: Vec<u8> =
-            values.iter().map(|value| if value.is_none() { b'n' } else { b' ' }).collect();
+        let nulls: Vec<u8> = values.iter().map(|value| if value.is_none() { b'n' } else { b' ' }).collect();
         let mut values: Vec<Datum> = values.iter().map(|value| value.unwrap_or(Datum::null())).collect();
         refused(|| {
             connected(|| {
@@ -63,11 +69,13 @@ impl Query {
                     }
                     let table = pg_sys::SPI_tuptable;
                     let (row, descriptor) = (*(*table).vals, (*table).tupdesc);
+                    if (*descriptor).natts == 0 {
+                        return Answer::One(None);
+                    }
                     let type_id = pg_sys::SPI_gettypeid(descriptor, 1);
                     let text =
                         output::exactly(names_objects(type_id), || pg_sys::SPI_getvalue(row, descriptor, 1));
-                    let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_bytes().to_vec());
-                    Answer::One { type_id, text }
+                    Answer::One((!text.is_null()).then(|| CStr::from_ptr(text).to_bytes().to_vec()))
                 }
             })
         })

@@ -38,6 +38,13 @@ impl TickLock {
     }
 }
 
+/// Locks a table as CREATE TRIGGER does, to the end of the transaction.
+pub fn lock_for_trigger(table: pg_sys::Oid) {
+    const LOCK: pg_sys::LOCKMODE = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
+    // SAFETY: any OID may be locked.
+    unsafe { pg_sys::LockRelationOid(table, LOCK) };
+}
+
 /// Whether another transaction that is still open has taken a tick of the queue. What those that have ended took is
 /// visible to the next look.
 pub fn has_open_tick(queue_id: i32) -> bool {

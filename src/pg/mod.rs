@@ -35,6 +35,7 @@ pub mod scan;
 pub mod seat;
 pub mod sequence;
 pub mod session;
+pub mod settings;
 pub mod shared;
 mod signal;
 pub mod snapshot;

@@ -32,9 +32,3 @@ fn notify(channel: &[u8], payload: &str) {
     // SAFETY: both are NUL-terminated and copied; an error runs destructors.
     unsafe { pg_guard_ffi_boundary(|| raw::Async_Notify(channel.as_ptr(), payload.as_ptr())) };
 }
-
-/// A hash that is the same on all servers.
-pub fn hash(bytes: &[u8]) -> u64 {
-    // SAFETY: reads as many bytes as there are.
-    unsafe { raw::hash_bytes_extended(bytes.as_ptr(), bytes.len() as i32, 0) }
-}

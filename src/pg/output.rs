@@ -6,6 +6,7 @@
 //! session's: every server reads all of their forms.
 #![allow(unsafe_code)]
 
+use super::settings::Overrides;
 use super::text::Text;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{Datum, Oid};
@@ -95,7 +96,8 @@ impl Output {
                 // SAFETY: the function takes values of this type, and answers with a NUL-terminated string in the current
                 // memory context. A value whose output comes back here would find its description in use, which the
                 // server's own callers of output functions do not mind either.
-                let text = unsafe { CStr::from_ptr(pg_sys::OutputFunctionCall(info.get(), value)) }.to_bytes();
+                let text =
+                    unsafe { CStr::from_ptr(pg_sys::OutputFunctionCall(info.get(), value)) }.to_bytes();
                 Rendered::Bytes(text.as_ptr(), text.len())
             }
         }
@@ -159,24 +161,8 @@ fn overridden<R>(names_objects: bool, work: impl FnOnce() -> R) -> R {
     if names_objects {
         settings.extend([(c"search_path", c"pg_catalog"), (c"quote_all_identifiers", c"off")]);
     }
-    // SAFETY: names and values are NUL-terminated; the nest level ends below, or with the (sub)transaction after an
-    // error.
-    unsafe {
-        let level = pg_sys::NewGUCNestLevel();
-        for (name, value) in settings {
-            pg_sys::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
-        let result = work();
-        pg_sys::AtEOXact_GUC(true, level);
-        result
-    }
+    let overrides = Overrides::begin(&settings);
+    let result = work();
+    drop(overrides);
+    result
 }

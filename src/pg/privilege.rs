@@ -1,6 +1,7 @@
 //! Rights: checked by hand where no planner does it, and lent where our tables have to be written.
 #![allow(unsafe_code)]
 
+use super::settings::{FIXED_SEARCH_PATH, Overrides};
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
@@ -11,6 +12,8 @@ pub enum TableRight {
     Select,
     /// `INSERT`
     Insert,
+    /// `TRIGGER`
+    Trigger,
 }
 
 /// Refuses, in the server's own words, when the current user lacks the right.
@@ -18,6 +21,7 @@ pub fn require(table: pg_sys::Oid, right: TableRight) {
     let mode = match right {
         TableRight::Select => pg_sys::ACL_SELECT,
         TableRight::Insert => pg_sys::ACL_INSERT,
+        TableRight::Trigger => pg_sys::ACL_TRIGGER,
     };
     // SAFETY: plain look-ups by OID; the name is used before the cache entry can go away.
     unsafe {
@@ -61,7 +65,8 @@ pub fn run_as_restricted<R>(role: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
 pub(super) struct Identity {
     user: pg_sys::Oid,
     context: i32,
-    settings: i32,
+    /// Put back after the user is.
+    _settings: Overrides,
 }
 
 impl Identity {
@@ -84,18 +89,7 @@ impl Identity {
             pg_sys::GetUserIdAndSecContext(&mut caller, &mut context);
             let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
             pg_sys::SetUserIdAndSecContext(user, context | local | restrictions);
-            let settings = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                c"search_path".as_ptr(),
-                c"pg_catalog, pg_temp".as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-            Identity { user: caller, context, settings }
+            Identity { user: caller, context, _settings: Overrides::begin(&[FIXED_SEARCH_PATH]) }
         }
     }
 }
@@ -105,7 +99,6 @@ impl Drop for Identity {
         if !std::thread::panicking() {
             // SAFETY: the values are those that were in force before.
             unsafe {
-                pg_sys::AtEOXact_GUC(false, self.settings);
                 pg_sys::SetUserIdAndSecContext(self.user, self.context);
             }
         }

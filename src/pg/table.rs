@@ -40,6 +40,17 @@ pub struct Column {
 }
 
 impl Table {
+    /// Describes a table that the caller has locked; what has to be kept for it is kept in the current memory context.
+    pub fn of_oid(oid: Oid) -> Table {
+        // SAFETY: locked by the caller, so it is there, and stays as it is.
+        unsafe {
+            let relation = pg_sys::table_open(oid, pg_sys::NoLock as pg_sys::LOCKMODE);
+            let table = Table::describe(relation);
+            pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+            table
+        }
+    }
+
     /// Describes an open table; what has to be kept for it is kept in the current memory context.
     ///
     /// # Safety
@@ -185,7 +196,10 @@ impl Column {
             let entry = pg_sys::lookup_type_cache(self.type_id, pg_sys::TYPECACHE_EQ_OPR_FINFO as i32);
             let has_equality = (*entry).eq_opr_finfo.fn_oid != pg_sys::InvalidOid;
             has_equality
-                && pg_sys::FunctionCall2Coll(&mut (*entry).eq_opr_finfo, self.collation, before, after).value() & 0xff != 0
+                && pg_sys::FunctionCall2Coll(&mut (*entry).eq_opr_finfo, self.collation, before, after)
+                    .value()
+                    & 0xff
+                    != 0
         }
     }
 
@@ -224,4 +238,3 @@ pub fn quoted_if_needed(name: &[u8]) -> Vec<u8> {
         CStr::from_ptr(quoted).to_bytes().to_vec()
     }
 }
-

@@ -1,6 +1,7 @@
 //! Text in the server's encoding.
 #![allow(unsafe_code)]
 
+use super::raw;
 use pgrx::pg_sys;
 use std::fmt;
 
@@ -74,6 +75,19 @@ impl<'a> Text<'a> {
         // SAFETY: the length is that of the text, in the database's encoding.
         let end = unsafe { pg_sys::pg_mbcliplen(start, length, bytes as i32) };
         &self.0[..end as usize]
+    }
+
+    /// The text after a prefix, in so many bytes at most: what is too long is cut, and ends with a hash of the whole,
+    /// which is the same on all servers.
+    pub fn fitted(self, prefix: &[u8], bytes: usize) -> Vec<u8> {
+        let whole = [prefix, self.0].concat();
+        if whole.len() <= bytes {
+            return whole;
+        }
+        // SAFETY: reads as many bytes as there are.
+        let hash = unsafe { raw::hash_bytes_extended(self.0.as_ptr(), self.0.len() as i32, 0) };
+        let hash = format!("~{hash:016x}");
+        [Text(&whole).clipped(bytes - hash.len()), hash.as_bytes()].concat()
     }
 
     /// As a string constant in SQL.

@@ -86,6 +86,8 @@ pub enum Value {
     Oid(pg_sys::Oid),
     /// `bigint[]`
     BigArray(Vec<i64>),
+    /// `text[]`
+    TextArray(Vec<Vec<u8>>),
     /// A row, as what a function with OUT parameters returns.
     Record(Vec<Value>),
     /// What only a trigger function returns: a row, or null, which is not NULL.
@@ -142,6 +144,7 @@ impl Value {
             }
             Value::Oid(value) => pg_sys::Datum::from(*value),
             Value::BigArray(elements) => big_array(elements),
+            Value::TextArray(elements) => text_array(elements),
             Value::Pointer(datum) => *datum,
             Value::Record(_) => unreachable!("a record is only ever a function's result, made in pg::call"),
         })
@@ -194,6 +197,23 @@ fn big_array(elements: &[i64]) -> pg_sys::Datum {
     }
 }
 
+/// The same of texts.
+fn text_array(elements: &[Vec<u8>]) -> pg_sys::Datum {
+    let mut elements: Vec<pg_sys::Datum> = elements.iter().map(|element| Text(element).to_datum()).collect();
+    // SAFETY: the array of datums is as long as announced; the server copies what they point to.
+    unsafe {
+        let array = pg_sys::construct_array(
+            elements.as_mut_ptr(),
+            elements.len() as i32,
+            pg_sys::TEXTOID,
+            -1,
+            false,
+            pg_sys::TYPALIGN_INT as std::ffi::c_char,
+        );
+        pg_sys::Datum::from(array)
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -206,6 +226,9 @@ impl fmt::Display for Value {
             Value::Interval(value) => write!(f, "{} us", value.micros()),
             Value::Oid(value) => write!(f, "{}", value.to_u32()),
             Value::BigArray(elements) => f.debug_list().entries(elements).finish(),
+            Value::TextArray(elements) => {
+                f.debug_list().entries(elements.iter().map(|text| Text(text))).finish()
+            }
             Value::Record(columns) => f.debug_list().entries(columns).finish(),
             Value::Pointer(datum) => write!(f, "{datum:?}"),
         }

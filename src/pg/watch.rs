@@ -73,7 +73,11 @@ pub fn register() {
         pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::null());
         use pg_sys::SysCacheIdentifier::{AUTHMEMROLEMEM, AUTHOID, NAMESPACEOID, PROCOID};
         for cache in [PROCOID, NAMESPACEOID, AUTHOID, AUTHMEMROLEMEM] {
-            pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(on_catalog_change), pg_sys::Datum::null());
+            pg_sys::CacheRegisterSyscacheCallback(
+                cache as i32,
+                Some(on_catalog_change),
+                pg_sys::Datum::null(),
+            );
         }
     }
 }

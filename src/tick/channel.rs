@@ -13,11 +13,5 @@ pub fn queue_channel(call: &Call) -> Result<Value> {
 
 /// `pgq.` and the queue's name. A name too long for a channel is cut, and ends with a hash of the whole.
 pub fn channel(queue: Text) -> Vec<u8> {
-    let whole = [b"pgq.", queue.0].concat();
-    if whole.len() <= notify::LONGEST_CHANNEL {
-        return whole;
-    }
-    let hash = format!("~{:016x}", notify::hash(queue.0));
-    let start = Text(&whole).clipped(notify::LONGEST_CHANNEL - hash.len());
-    [start, hash.as_bytes()].concat()
+    queue.fitted(b"pgq.", notify::LONGEST_CHANNEL)
 }

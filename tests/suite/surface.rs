@@ -77,7 +77,11 @@ fn the_objects_of_a_queue_are_those_of_pgq_3_5() {
 }
 
 /// Functions that need no pinned search_path, and why.
-const WITHOUT_SEARCH_PATH: [(&str, &str); 9] = [
+const WITHOUT_SEARCH_PATH: [(&str, &str); 11] = [
+    (
+        "capture",
+        "prepares the options' SQL as the triggers will; pins the search_path itself for what is ours",
+    ),
     ("current_event_table", "runs no SQL"),
     ("insert_event", "runs no SQL; off its hot path it pins the search_path itself"),
     ("insert_event_raw", "as insert_event"),
@@ -86,15 +90,17 @@ const WITHOUT_SEARCH_PATH: [(&str, &str); 9] = [
     ("logtriga", "as jsontriga"),
     ("logutriga", "as jsontriga"),
     ("sqltriga", "as jsontriga"),
+    ("uncapture", "as capture"),
     ("get_batch_cursor", "the condition is the caller's SQL; our own part of it is fully qualified"),
 ];
 
 /// Functions that anybody may call.
-const PUBLIC: [&str; 20] = [
+const PUBLIC: [&str; 21] = [
     "_idle_until",
     "_sequence_last_value",
     "_stat_queues",
     "_stat_tickers",
+    "_trigger_arguments",
     "get_consumer_info",
     "get_queue_info",
     "queue_channel",

@@ -53,7 +53,9 @@ pub fn intercepted(queue: &[u8], event: Event) {
 pub fn to_fields(event: &Event) -> Result<Fields> {
     /// What a varlena can hold.
     const MOST: usize = 0x3fff_ffff - 4;
-    if let Some(position) = event.iter().position(|field| field.as_ref().is_some_and(|text| text.len() > MOST)) {
+    if let Some(position) =
+        event.iter().position(|field| field.as_ref().is_some_and(|text| text.len() > MOST))
+    {
         return Err(Error::new(
             PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             format!("{} of the event is larger than 1 GB", FIELDS[position]),

@@ -46,7 +46,16 @@ impl Expressions {
         for (field, (name, source)) in FIELDS.iter().zip(&arguments.fields).enumerate() {
             fields.extend(compiled(name, source)?.map(|expression| (field, expression)));
         }
-        Ok(Expressions { when: compiled("when", &arguments.when)?, fields, user: session::user() })
+        let when = compiled("when", &arguments.when)?;
+        if let Some(when) = &when
+            && when.query.type_id() != Some(pg_sys::BOOLOID)
+        {
+            return Err(when.explain(Error::new(
+                PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+                "the condition of the trigger is not of type boolean",
+            )));
+        }
+        Ok(Expressions { when, fields, user: session::user() })
     }
 
     /// Whether there are none.
@@ -57,22 +66,20 @@ impl Expressions {
     /// Replaces fields of the event; whether it is to be written. All are evaluated before that is decided.
     pub fn apply(&self, table: &Table, row: Row, event: &mut Event) -> Result<bool> {
         for (field, expression) in &self.fields {
-            event[*field] = expression.value(table, row)?.1.map(Cow::Owned);
+            event[*field] = expression.value(table, row)?.map(Cow::Owned);
         }
         let Some(when) = &self.when else {
             return Ok(true);
         };
         match when.value(table, row)? {
-            (pg_sys::BOOLOID, Some(text)) => Ok(text == b"t"),
-            (pg_sys::BOOLOID, None) => Err(when.explain(Error::new(
-                PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-                "the condition of the trigger is NULL",
-            ))
-            .hint("coalesce(…, false) says what NULL means.")),
-            _ => Err(when.explain(Error::new(
-                PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                "the condition of the trigger is not of type boolean",
-            ))),
+            Some(text) => Ok(text == b"t"),
+            None => Err(when.explain(
+                Error::new(
+                    PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                    "the condition of the trigger is NULL",
+                )
+                .hint("coalesce(…, false) says what NULL means."),
+            )),
         }
     }
 }
@@ -81,19 +88,18 @@ impl Expression {
     fn compile(name: &str, source: &[u8], table: &Table) -> Result<Expression> {
         let option = [name.as_bytes(), source].join(&b'=');
         let names: Vec<&[u8]> = table.columns.iter().map(|column| column.name.as_slice()).collect();
-        let compiled = expression::compile(source, &names).map_err(|problem| unreadable(&option, &problem))?;
-        let types: Vec<Oid> =
-            compiled.columns.iter().map(|column| table.columns[*column].type_id).collect();
-        let query =
-            Query::prepare(&compiled.sql, &types).map_err(|error| explained(error, &option))?;
+        let compiled =
+            expression::compile(source, &names).map_err(|problem| unreadable(&option, &problem))?;
+        let types: Vec<Oid> = compiled.columns.iter().map(|column| table.columns[*column].type_id).collect();
+        let query = Query::prepare(&compiled.sql, &types).map_err(|error| explained(error, &option))?;
         Ok(Expression { option, query, columns: compiled.columns })
     }
 
-    /// Type and text of the value for a row.
-    fn value(&self, table: &Table, row: Row) -> Result<(Oid, Option<Vec<u8>>)> {
+    /// The value for a row, as text.
+    fn value(&self, table: &Table, row: Row) -> Result<Option<Vec<u8>>> {
         let values: Vec<_> = self.columns.iter().map(|column| table.columns[*column].value(row)).collect();
         match self.query.answer(&values).map_err(|error| self.explain(error))? {
-            Answer::One { type_id, text } => Ok((type_id, text)),
+            Answer::One(text) => Ok(text),
             Answer::Rows(count) => Err(self.explain(Error::new(
                 PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
                 match count {

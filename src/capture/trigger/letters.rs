@@ -4,27 +4,29 @@
 //! `logtriga('kvvi', 'insert into …')` is the contributed module's form, which runs a statement with `$1` = I, U or D and
 //! `$2` = the data. The two cannot be confused: no statement consists of these letters only.
 
-use super::plan::{Plan, Target};
+use super::plan::{Definition, Plan, Target};
 use crate::error::{Error, Result};
 use crate::pg::text::Text;
-use crate::pg::trigger::{Firing, Timing};
+use crate::pg::trigger::Timing;
 use pgq_core::column_letters::{self, Letter};
 use pgrx::PgSqlErrorCode;
 
 /// Fills the plan by the trigger's arguments.
-pub fn apply(plan: &mut Plan, firing: Firing, arguments: &[&[u8]]) -> Result<()> {
-    if firing.timing() != Timing::After {
+pub fn apply(plan: &mut Plan, definition: &Definition) -> Result<()> {
+    let arguments = &definition.arguments;
+    if definition.timing != Timing::After {
         return Err(invalid("logtriga works in AFTER triggers only".to_owned()));
     }
-    let (target, letters) = match *arguments {
+    let (target, letters) = match *arguments.as_slice() {
         [letters, statement] if is_letters(letters) && !is_letters(statement) => {
             (Target::Statement(statement.to_vec()), letters)
         }
         [queue, letters] | [queue, letters, _] => (Target::Queue(queue.to_vec()), letters),
         _ => return Err(invalid(format!("logtriga takes two or three arguments, not {}", arguments.len()))),
     };
-    let letters = column_letters::parse(letters)
-        .ok_or_else(|| invalid(format!("\"{}\" is not one letter k, v or i for each column", Text(letters))))?;
+    let letters = column_letters::parse(letters).ok_or_else(|| {
+        invalid(format!("\"{}\" is not one letter k, v or i for each column", Text(letters)))
+    })?;
     column_letters::check_key(&letters, plan.table.columns.len())
         .map_err(|problem| invalid(format!("\"{}\": {problem}", Text(arguments[1]))))?;
     let letter = |position: usize| letters.get(position).copied().unwrap_or(Letter::Ignore);

@@ -1,6 +1,6 @@
 //! The plans that a session remembers, by trigger.
 
-use super::plan::{Format, Plan};
+use super::plan::{Definition, Format, Plan};
 use crate::error::Result;
 use crate::pg::session::Session;
 use crate::pg::trigger::Firing;
@@ -25,7 +25,13 @@ pub fn plan_of(firing: Firing, format: Format) -> Result<Rc<Plan>> {
 
 #[cold]
 fn remember(firing: Firing, format: Format) -> Result<Rc<Plan>> {
-    let plan = Rc::new(Plan::make(firing, format)?);
+    let definition = Definition {
+        format,
+        timing: firing.timing(),
+        operation: firing.operation(),
+        arguments: firing.arguments(),
+    };
+    let plan = Rc::new(Plan::make(firing.table(), &definition, || firing.describe_table())?);
     let replaced = PLANS.with(|plans| {
         let plans = plans.get_or_insert_default();
         if plans.len() > MANY {

@@ -12,7 +12,7 @@ mod event;
 mod expressions;
 mod letters;
 mod memory;
-mod plan;
+pub(super) mod plan;
 mod statement;
 
 use crate::error::{Error, Result};
@@ -63,7 +63,9 @@ fn fire(firing: Firing, format: Format) -> Result<Value> {
     let plan = memory::plan_of(firing, format)?;
     if firing.is_for_each_row() {
         plan.require_allowed(firing.operation())?;
-        event::of_rows(&plan, firing.operation(), firing.rows(), &mut |event| delivery::deliver(&plan, event))?;
+        event::of_rows(&plan, firing.operation(), firing.rows(), &mut |event| {
+            delivery::deliver(&plan, event)
+        })?;
     } else {
         statement::capture(&plan, firing)?;
     }

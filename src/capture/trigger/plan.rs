@@ -40,6 +40,18 @@ impl Format {
     }
 }
 
+/// How a trigger was made.
+pub struct Definition<'a> {
+    /// By its function.
+    pub format: Format,
+    /// When it fires.
+    pub timing: Timing,
+    /// An operation for which it fires.
+    pub operation: Operation,
+    /// What it was given.
+    pub arguments: Vec<&'a [u8]>,
+}
+
 /// Where events go.
 pub enum Target {
     /// Into this queue.
@@ -108,13 +120,14 @@ impl Seen {
 }
 
 impl Plan {
-    /// Puts together what the trigger does.
+    /// Puts together what a trigger on this table does.
     #[cold]
-    pub fn make(firing: Firing, format: Format) -> Result<Plan> {
-        let seen = Seen::now(firing.table());
+    pub fn make(table: Oid, definition: &Definition, describe: impl FnOnce() -> Table) -> Result<Plan> {
+        // First, so that what changes while the table is described counts.
+        let seen = Seen::now(table);
         let memory = Arena::of_session();
-        let table = memory.within(|| firing.describe_table());
-        let arguments = firing.arguments();
+        let table = memory.within(describe);
+        let format = definition.format;
         let mut plan = Plan {
             format,
             target: Target::Queue(Vec::new()),
@@ -138,10 +151,10 @@ impl Plan {
             _memory: memory,
         };
         match format {
-            Format::Letters => letters::apply(&mut plan, firing, &arguments)?,
-            _ => plan.apply(firing, trigger_arguments::parse(&arguments).map_err(bad_argument)?)?,
+            Format::Letters => letters::apply(&mut plan, definition)?,
+            _ => plan.apply(definition)?,
         }
-        if firing.operation() != Operation::Truncate {
+        if definition.operation != Operation::Truncate {
             plan.find_magic()?;
         }
         plan.names_objects = plan.table.columns.iter().any(|column| column.names_objects());
@@ -165,9 +178,10 @@ impl Plan {
         self.seen != Seen::now(self.table.oid)
     }
 
-    fn apply(&mut self, firing: Firing, arguments: Arguments) -> Result<()> {
+    fn apply(&mut self, definition: &Definition) -> Result<()> {
+        let arguments = trigger_arguments::parse(&definition.arguments).map_err(bad_argument)?;
         self.not_for_truncate = option_not_for_truncate(&arguments);
-        if arguments.skip && firing.timing() == Timing::After {
+        if arguments.skip && definition.timing == Timing::After {
             return Err(Error::new(
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
                 "option SKIP does not work in an AFTER trigger",
@@ -181,7 +195,8 @@ impl Plan {
             arguments.ignore.contains(&column.name) || arguments.no_generated && column.is_generated
         };
         let columns = self.table.columns.iter().enumerate();
-        self.ignored = columns.filter(|(_, column)| is_ignored(column)).map(|(position, _)| position).collect();
+        self.ignored =
+            columns.filter(|(_, column)| is_ignored(column)).map(|(position, _)| position).collect();
         self.expressions = Expressions::compile(&arguments, &self.table)?;
         self.suppresses = arguments.skip;
         self.denies = arguments.deny;
@@ -223,8 +238,9 @@ impl Plan {
     }
 
     fn logged_columns(&self) -> Vec<Logged> {
-        let is_logged =
-            |column: &usize| !self.ignored.contains(column) && self.magic.iter().all(|(magic, _)| magic != column);
+        let is_logged = |column: &usize| {
+            !self.ignored.contains(column) && self.magic.iter().all(|(magic, _)| magic != column)
+        };
         (0..self.table.columns.len()).filter(is_logged).map(|column| self.logged(column)).collect()
     }
 
@@ -247,7 +263,8 @@ impl Plan {
     }
 
     fn kind_of(&self, operation: Operation) -> Vec<u8> {
-        let names = || self.key.iter().map(|column| self.table.columns[*column].name.clone()).collect::<Vec<_>>();
+        let names =
+            || self.key.iter().map(|column| self.table.columns[*column].name.clone()).collect::<Vec<_>>();
         let letter = operation.letter() as u8;
         match self.format {
             Format::Json => json::event_type(operation, &self.table.schema, &self.table.name, &names()),
@@ -298,7 +315,9 @@ impl Plan {
                     Text(&self.full_name)
                 ),
             )
-            .hint("Add a primary key, or name the columns that identify a row in the trigger's option pkey=."));
+            .hint(
+                "Add a primary key, or name the columns that identify a row in the trigger's option pkey=.",
+            ));
         }
         Ok(())
     }

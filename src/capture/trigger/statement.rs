@@ -83,9 +83,15 @@ fn no_rows(firing: Firing) -> Error {
 
 fn shared(plan: &Plan, family: Family) -> Error {
     let reason = match family {
-        Family::Partition => "is a partition: its rows are also changed through its parent, which this trigger does not see",
-        Family::Partitioned => "is partitioned: a trigger for each statement does not know the rows' partitions",
-        Family::Parent => "has child tables: a trigger for each statement does not know to which of them a row belongs",
+        Family::Partition => {
+            "is a partition: its rows are also changed through its parent, which this trigger does not see"
+        }
+        Family::Partitioned => {
+            "is partitioned: a trigger for each statement does not know the rows' partitions"
+        }
+        Family::Parent => {
+            "has child tables: a trigger for each statement does not know to which of them a row belongs"
+        }
     };
     Error::new(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,

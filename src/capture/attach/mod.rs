@@ -1,0 +1,189 @@
+//! `pgq.capture` and `pgq.uncapture`: the triggers that a table needs, made and removed in one call.
+//!
+//! A plain table gets triggers for each statement, which see all its changed rows at once. That is not possible where
+//! rows are also changed through another table's name, or where other triggers change rows after ours should have
+//! seen them: there it is a trigger for each row. The server itself copies such a trigger of a partitioned table to its
+//! partitions, also to those to come. A trigger for TRUNCATE it does not copy, so each table of the tree gets its own.
+
+mod order;
+mod tree;
+
+use super::trigger::plan::{Definition, Format, Plan};
+use crate::error::{Error, Result};
+use crate::pg::call::Call;
+use crate::pg::lock;
+use crate::pg::privilege::{self, TableRight};
+use crate::pg::settings::{FIXED_SEARCH_PATH, Overrides};
+use crate::pg::spi::{self, Statement};
+use crate::pg::table::Table;
+use crate::pg::text::Text;
+use crate::pg::trigger::Timing;
+use crate::pg::tuplestore::RowSink;
+use crate::pg::value::{Type, Value};
+use order::Order;
+use pgq_core::change::Operation;
+use pgrx::PgSqlErrorCode;
+use std::ffi::CStr;
+use tree::Member;
+
+/// `capture(i_table, i_queue, i_function, i_options, i_operations)`: makes the triggers, in the place of those that an
+/// earlier call has made for this queue. A row for each trigger that was created, kept or dropped.
+pub fn capture(call: &Call) -> Result<Value> {
+    let order = Order::of_call(call)?;
+    let mut report = call.rows()?;
+    let members = lock_tree(&order)?;
+    require_queue(&order.queue)?;
+    for member in members.iter().filter(|member| member.holds_rows() || members.len() == 1) {
+        check(&order, member)?;
+    }
+    warn_of_writers(&members);
+    for member in &members {
+        establish(&order, member, &mut report)?;
+    }
+    Ok(Value::Null)
+}
+
+/// `uncapture(i_table, i_queue)`: removes what `capture` has made. A row for each trigger that was dropped.
+pub fn uncapture(call: &Call) -> Result<Value> {
+    let order = Order::nothing(call)?;
+    let mut report = call.rows()?;
+    for member in &lock_tree(&order)? {
+        establish(&order, member, &mut report)?;
+    }
+    Ok(Value::Null)
+}
+
+/// The tables, locked as CREATE TRIGGER would.
+fn lock_tree(order: &Order) -> Result<Vec<Member>> {
+    let _settings = Overrides::begin(&PLAIN_NAMES);
+    let members = tree::members(order.table)?;
+    for member in &members {
+        // Who may not do it must not hold up others by trying.
+        privilege::require(member.oid, TableRight::Trigger);
+        lock::lock_for_trigger(member.oid);
+    }
+    tree::members(order.table)
+}
+
+fn require_queue(queue: &[u8]) -> Result<()> {
+    static QUEUE: Statement =
+        Statement::reading("SELECT true FROM pgq.queue WHERE queue_name = $1", &[Type::Text]);
+    let _settings = Overrides::begin(&PLAIN_NAMES);
+    match QUEUE.rows(&[queue.to_vec().into()]).first() {
+        Some(_) => Ok(()),
+        None => Err(Error::no_such_queue(Some(Text(queue)))),
+    }
+}
+
+/// `_trigger_arguments(tgargs)`: the arguments of a trigger as the catalog stores them, each ended by a zero byte.
+pub fn trigger_arguments(call: &Call) -> Result<Value> {
+    let Some(stored) = call.text(0) else { return Ok(Value::Null) };
+    let mut arguments: Vec<Vec<u8>> = stored.0.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+    arguments.pop();
+    Ok(Value::TextArray(arguments))
+}
+
+/// Everything that the triggers would refuse only when they fire.
+fn check(order: &Order, member: &Member) -> Result<()> {
+    for operation in &order.operations {
+        let options = order.options_for(*operation);
+        let arguments = std::iter::once(&order.queue).chain(options).map(Vec::as_slice).collect();
+        let definition =
+            Definition { format: order.format, timing: Timing::After, operation: *operation, arguments };
+        let plan = Plan::make(member.oid, &definition, || Table::of_oid(member.oid))?;
+        if !order.denies() && member.holds_rows() {
+            plan.require_allowed(*operation)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells who may change the tables, but could then not write events.
+fn warn_of_writers(members: &[Member]) {
+    static WRITERS: Statement = Statement::reading(
+        "SELECT coalesce(string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname), CASE WHEN bool_or(a.grantee = 0) THEN 'PUBLIC' END)
+           FROM (SELECT DISTINCT x.grantee
+                   FROM pg_class c,
+                        aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
+                  WHERE c.oid = $1::oid AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')) a
+           LEFT JOIN pg_roles r ON r.oid = a.grantee
+          WHERE NOT has_function_privilege(coalesce(r.rolname, 'public'), 'pgq.insert_event(text,text,text,text,text,text,text)', 'EXECUTE')",
+        &[Type::Big],
+    );
+    let _settings = Overrides::begin(&PLAIN_NAMES);
+    for member in members {
+        let Some(row) = WRITERS.rows(&[member.id()]).first() else { continue };
+        if let Some(roles) = row.text(0) {
+            Error::new(
+                PgSqlErrorCode::ERRCODE_WARNING,
+                format!("roles that may change table {} may not write events: {roles}", Text(&member.name)),
+            )
+            .hint("GRANT pgq_writer TO them, or their changes will be refused.")
+            .warn();
+        }
+    }
+}
+
+/// Makes the triggers of a table what the order wants them to be, and reports it.
+fn establish(order: &Order, member: &Member, report: &mut RowSink) -> Result<()> {
+    let _settings = Overrides::begin(&PLAIN_NAMES);
+    let mut wanted = order.triggers_for(member);
+    for trigger in tree::triggers(member, &order.queue) {
+        if !trigger.is_by_capture {
+            if wanted.is_empty() {
+                continue;
+            }
+            return Err(captured_already(member, &order.queue, &trigger.name));
+        }
+        let place =
+            wanted.iter().position(|(_, definition)| trigger.is_enabled && *definition == trigger.definition);
+        let action = match place {
+            Some(place) => {
+                wanted.remove(place);
+                "kept"
+            }
+            None => {
+                let name = Text(&trigger.name).quoted();
+                spi::perform(&[b"DROP TRIGGER ".as_slice(), &name, b" ON ", &member.name].concat(), &[]);
+                "dropped"
+            }
+        };
+        put(report, action, member, &trigger.name, &trigger.definition);
+    }
+    for (name, definition) in wanted {
+        spi::perform(&definition, &[]);
+        put(report, "created", member, &name, &definition);
+    }
+    Ok(())
+}
+
+fn put(report: &mut RowSink, action: &str, member: &Member, trigger: &[u8], definition: &[u8]) {
+    let texts = [trigger.to_vec().into(), definition.to_vec().into()];
+    let [trigger, definition] = texts;
+    report.put(&[action.into(), Value::Oid(member.oid), trigger, definition]);
+}
+
+fn captured_already(member: &Member, queue: &[u8], trigger: &[u8]) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
+        format!("table {} is captured into queue \"{}\" already", Text(&member.name), Text(queue)),
+    )
+    .detail(format!("Trigger \"{}\" does it, which was not made by pgq.capture().", Text(trigger)))
+    .hint("DROP TRIGGER first, or each change would be written twice.")
+}
+
+impl Format {
+    /// The function of this name whose options are words.
+    fn of_function(name: &[u8]) -> Option<Format> {
+        [Format::Urlencoded, Format::Json, Format::PartialSql]
+            .into_iter()
+            .find(|format| format.function().as_bytes() == name)
+    }
+}
+
+/// Under which our statements mean what they say, and the catalog shows definitions as we write them.
+const PLAIN_NAMES: [(&CStr, &CStr); 2] = [FIXED_SEARCH_PATH, (c"quote_all_identifiers", c"off")];
+
+/// The operations that can be captured.
+const OPERATIONS: [Operation; 4] =
+    [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate];

@@ -1,0 +1,120 @@
+//! The tables that an order is about, and the triggers that they have.
+
+use super::order::PREFIX;
+use crate::error::{Error, Result};
+use crate::pg::spi::{Row, Statement};
+use crate::pg::text::Text;
+use crate::pg::value::{Type, Value};
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
+
+/// A table of a tree of partitions or children; a plain one is a tree by itself.
+pub struct Member {
+    pub oid: Oid,
+    /// `schema.table`, quoted where needed.
+    pub name: Vec<u8>,
+    is_partitioned: bool,
+    /// Fires for each row, here or in the partitions.
+    pub gets_row_trigger: bool,
+    /// Fires for each statement.
+    pub gets_statement_triggers: bool,
+}
+
+impl Member {
+    /// Whether rows lie in it, and not in its partitions only.
+    pub fn holds_rows(&self) -> bool {
+        !self.is_partitioned
+    }
+
+    /// As parameter of a statement.
+    pub fn id(&self) -> Value {
+        Value::Big(i64::from(self.oid.to_u32()))
+    }
+
+    fn of_row(row: &Row) -> Result<Member> {
+        let name = row.text(1).expect("a table has a name").0.to_vec();
+        let kind = row.text(2).expect("a table has a kind").0;
+        if !matches!(kind, b"r" | b"p" | b"f") {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+                format!("{} is no table", Text(&name)),
+            )
+            .hint("A view is captured by an INSTEAD OF trigger with option pkey=."));
+        }
+        let gets_statement_triggers = row.flag(3);
+        Ok(Member {
+            oid: Oid::from(row.big(0).expect("a table has an OID") as u32),
+            name,
+            is_partitioned: kind == b"p",
+            gets_statement_triggers,
+            // Those under a partitioned table get the server's copies of its trigger.
+            gets_row_trigger: !gets_statement_triggers && !row.flag(4),
+        })
+    }
+}
+
+/// The table and what is below it, each once, parents before children.
+pub fn members(table: Oid) -> Result<Vec<Member>> {
+    static MEMBERS: Statement = Statement::reading(
+        "WITH RECURSIVE tree (oid, depth, is_copied) AS (
+             SELECT $1::oid, 0, false
+             UNION ALL
+             SELECT i.inhrelid, t.depth + 1, p.relkind = 'p'
+               FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class p ON p.oid = i.inhparent)
+         SELECT c.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind::text,
+                c.relkind = 'r'
+                AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+                AND NOT EXISTS (
+                    SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+                       AND g.tgtype & 66 = 0 /* AFTER */ AND g.tgtype & 28 <> 0 /* of rows */
+                       AND NOT (f.pronamespace = 'pgq'::regnamespace AND f.proname LIKE '%triga')),
+                bool_or(t.is_copied)
+           FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+          GROUP BY c.oid, c.relname, c.relkind, n.nspname
+          ORDER BY max(t.depth), c.oid",
+        &[Type::Big],
+    );
+    let rows = MEMBERS.rows(&[Value::Big(i64::from(table.to_u32()))]);
+    let members: Vec<Member> = rows.into_iter().map(|row| Member::of_row(&row)).collect::<Result<_>>()?;
+    if members.is_empty() {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+            format!("there is no table with OID {}", table.to_u32()),
+        ));
+    }
+    Ok(members)
+}
+
+/// A trigger that writes into the queue.
+pub struct Existing {
+    pub name: Vec<u8>,
+    pub definition: Vec<u8>,
+    pub is_enabled: bool,
+    /// By its name.
+    pub is_by_capture: bool,
+}
+
+/// The triggers of a table that write into this queue; those that the server has copied from a parent are the
+/// parent's.
+pub fn triggers(member: &Member, queue: &[u8]) -> Vec<Existing> {
+    static TRIGGERS: Statement = Statement::reading(
+        "SELECT g.tgname::text, pg_get_triggerdef(g.oid), g.tgenabled <> 'D'
+           FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+          WHERE g.tgrelid = $1::oid AND NOT g.tgisinternal AND g.tgparentid = 0
+            AND f.pronamespace = 'pgq'::regnamespace AND f.proname LIKE '%triga'
+            AND (pgq._trigger_arguments(g.tgargs))[1] = $2
+          ORDER BY g.tgname",
+        &[Type::Big, Type::Text],
+    );
+    let existing = |row: Row| {
+        let name = row.text(0).expect("a trigger has a name").0.to_vec();
+        Existing {
+            is_by_capture: name.starts_with(PREFIX),
+            name,
+            definition: row.text(1).expect("a trigger has a definition").0.to_vec(),
+            is_enabled: row.flag(2),
+        }
+    };
+    TRIGGERS.rows(&[member.id(), queue.to_vec().into()]).into_iter().map(existing).collect()
+}
