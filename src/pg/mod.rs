@@ -13,6 +13,7 @@ pub mod array;
 pub mod call;
 pub mod children;
 mod compat;
+mod computed;
 pub mod databases;
 pub mod demand;
 pub mod event_table;

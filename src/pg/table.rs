@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::compat::attribute;
+use super::computed::Computed;
 use super::output::{Output, Rendered};
 use super::trigger::Row;
 use pgrx::pg_sys;
@@ -37,6 +38,8 @@ pub struct Column {
     length: i16,
     is_by_value: bool,
     output: Output,
+    /// Where rows do not have it.
+    computed: Option<Computed>,
 }
 
 impl Table {
@@ -62,7 +65,9 @@ impl Table {
             let descriptor = (*relation).rd_att;
             let oid = (*relation).rd_id;
             let columns: Vec<Column> = (0..(*descriptor).natts as usize)
-                .filter_map(|position| Column::describe(oid, &*attribute(descriptor, position), position))
+                .map(|position| &*attribute(descriptor, position))
+                .filter(|attribute| !attribute.attisdropped)
+                .map(|attribute| Column::describe(relation, attribute))
                 .collect();
             let numbers = primary_key(relation);
             let place = |number: &i16| columns.iter().position(|column| column.number() == *number);
@@ -112,23 +117,26 @@ unsafe fn primary_key(relation: pg_sys::Relation) -> Vec<i16> {
 }
 
 impl Column {
-    fn describe(table: Oid, attribute: &pg_sys::FormData_pg_attribute, position: usize) -> Option<Column> {
-        if attribute.attisdropped {
-            return None;
-        }
-        // SAFETY: the name of an attribute is NUL-terminated.
-        let name = unsafe { CStr::from_ptr(attribute.attname.data.as_ptr()) }.to_bytes().to_vec();
-        Some(Column {
+    /// # Safety
+    /// The relation is open, and the attribute one of its own.
+    unsafe fn describe(relation: pg_sys::Relation, attribute: &pg_sys::FormData_pg_attribute) -> Column {
+        // SAFETY: the caller's promise; the name of an attribute is NUL-terminated.
+        let (table, name, computed) = unsafe {
+            let name = CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes().to_vec();
+            ((*relation).rd_id, name, Computed::of(relation, attribute))
+        };
+        Column {
             table,
             name,
-            position,
+            position: attribute.attnum as usize - 1,
             is_generated: attribute.attgenerated != 0,
             type_id: attribute.atttypid,
             collation: attribute.attcollation,
             length: attribute.attlen,
             is_by_value: attribute.attbyval,
             output: Output::of(attribute.atttypid),
-        })
+            computed,
+        }
     }
 
     fn number(&self) -> i16 {
@@ -144,7 +152,11 @@ impl Column {
     #[inline]
     pub fn value(&self, row: Row) -> Option<Datum> {
         assert_eq!(row.table, self.table, "a row of another table");
-        row.get(self.position)
+        match &self.computed {
+            None => row.get(self.position),
+            // SAFETY: a row of this table, as has just been seen.
+            Some(computed) => unsafe { computed.value(row.slot()) },
+        }
     }
 
     /// The value as text; `None` is NULL.

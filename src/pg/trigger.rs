@@ -206,41 +206,46 @@ pub struct Rows<'a> {
     pub new: Option<Row<'a>>,
 }
 
-/// The values of a row, by the position of the column in the table (from 0, dropped ones count).
+/// A row of a table.
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
     /// The table that has such rows.
     pub table: Oid,
-    values: *const Datum,
-    nulls: *const bool,
-    count: usize,
+    slot: *mut pg_sys::TupleTableSlot,
     life: PhantomData<&'a ()>,
 }
 
 impl<'a> Row<'a> {
     /// # Safety
-    /// The slot is null or holds a row, as long as `'a`.
+    /// The slot is null or holds a row of this table, as long as `'a`.
     unsafe fn of_slot(table: Oid, slot: *mut pg_sys::TupleTableSlot) -> Option<Row<'a>> {
         if slot.is_null() {
             return None;
         }
-        // SAFETY: the caller's promise; the slot's arrays are as long as its descriptor.
+        // SAFETY: the caller's promise.
         unsafe {
             let count = (*(*slot).tts_tupleDescriptor).natts;
             if i32::from((*slot).tts_nvalid) < count {
                 pg_sys::slot_getsomeattrs_int(slot, count);
             }
-            let (values, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
-            Some(Row { table, values, nulls, count: count as usize, life: PhantomData })
+        }
+        Some(Row { table, slot, life: PhantomData })
+    }
+
+    /// The stored value at a position (from 0; dropped columns count); `None` is NULL.
+    #[inline]
+    pub fn get(self, position: usize) -> Option<Datum> {
+        // SAFETY: `of_slot` has unpacked all values; the position is checked against their number.
+        unsafe {
+            let slot = &*self.slot;
+            assert!(position < slot.tts_nvalid as usize, "position of a column");
+            (!*slot.tts_isnull.add(position)).then(|| *slot.tts_values.add(position))
         }
     }
 
-    /// A column's value; `None` is NULL.
-    #[inline]
-    pub fn get(self, position: usize) -> Option<Datum> {
-        assert!(position < self.count, "position of a column");
-        // SAFETY: checked against the length of both arrays.
-        unsafe { (!*self.nulls.add(position)).then(|| *self.values.add(position)) }
+    /// The slot that holds it.
+    pub(super) fn slot(self) -> *mut pg_sys::TupleTableSlot {
+        self.slot
     }
 }
 
