@@ -38,7 +38,7 @@ pub mod txid;
 pub mod window;
 
 pub use batch::BatchBounds;
-pub use change::Operation;
+pub use change::{Change, Operation};
 pub use ids::{BatchId, QueueId, SubscriptionId, TickId};
 pub use micros::Micros;
 pub use snapshot::Snapshot;

@@ -2,8 +2,8 @@
 //!
 //! All text is bytes: a database may be in LATIN1, or in SQL_ASCII, where nobody knows the encoding. In every encoding
 //! that a server can have, a byte below 128 is an ASCII character and never a part of another one, so looking for
-//! ASCII bytes is enough. A client that reads events in an encoding which only clients can have (SJIS, BIG5, GBK, …)
-//! must not: there `\` can be half a character.
+//! ASCII bytes is enough. No client should read events in an encoding that only clients have (SJIS, BIG5, GBK, …): there
+//! a `\` can be half a character.
 
 use thiserror::Error;
 
