@@ -41,13 +41,23 @@ impl Query {
         })
     }
 
+    /// Whether it is one statement.
+    pub fn is_single(&self) -> bool {
+        // SAFETY: a kept plan has a list of sources, one for each statement; an empty text has none.
+        unsafe {
+            pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(self.0))
+        }
+        .len()
+            == 1
+    }
+
     /// The type of its first column, as far as it has one.
     pub fn type_id(&self) -> Option<Oid> {
-        // SAFETY: a kept plan has a source for each statement; the last is the one whose result counts.
+        // SAFETY: a kept plan has a source for each statement.
         unsafe {
-            let sources =
-                pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(self.0));
-            let descriptor = (*sources.tail()?).resultDesc;
+            let sources = pg_sys::SPI_plan_get_plan_sources(self.0);
+            let sources = pgrx::PgList::<pg_sys::CachedPlanSource>::from_pg(sources);
+            let descriptor = (*sources.get_ptr(0)?).resultDesc;
             let has_columns = !descriptor.is_null() && (*descriptor).natts > 0;
             has_columns.then(|| pg_sys::SPI_gettypeid(descriptor, 1))
         }

@@ -180,7 +180,7 @@ impl<'a> Firing<'a> {
     }
 
     /// The rows of the statement, if the trigger has asked for them (`REFERENCING`) as far as its operation has them.
-    pub fn transition(self) -> Option<Transition> {
+    pub fn transition(self) -> Option<Transition<'a>> {
         let (old, new) = (self.data.tg_oldtable, self.data.tg_newtable);
         let complete = match self.operation() {
             Operation::Insert => !new.is_null(),
@@ -188,12 +188,10 @@ impl<'a> Firing<'a> {
             Operation::Update => !old.is_null() && !new.is_null(),
             Operation::Truncate => false,
         };
-        // SAFETY: the relation is open, and the tables of rows live as long as the trigger fires; who gets this
-        // does not keep it longer.
         let relation = self.data.tg_relation;
-        complete.then(|| unsafe {
-            Transition { old: Stored::open(old, relation), new: Stored::open(new, relation) }
-        })
+        // SAFETY: the relation is open, and the tables of rows live, as long as the trigger fires.
+        let open = |store| unsafe { Stored::open(store, relation) };
+        complete.then(|| Transition { old: open(old), new: open(new), life: PhantomData })
     }
 }
 
@@ -250,9 +248,10 @@ impl<'a> Row<'a> {
 }
 
 /// The rows that a statement has changed.
-pub struct Transition {
+pub struct Transition<'a> {
     old: Option<Stored>,
     new: Option<Stored>,
+    life: PhantomData<&'a ()>,
 }
 
 /// A table of rows, read from its beginning.
@@ -287,7 +286,7 @@ impl Stored {
     }
 }
 
-impl Transition {
+impl Transition<'_> {
     /// The next row, before and after; both tables of an update are in step.
     pub fn next(&mut self) -> Option<Rows<'_>> {
         let has_old = self.old.as_mut().is_some_and(Stored::advance);

@@ -92,6 +92,13 @@ impl Expression {
             expression::compile(source, &names).map_err(|problem| unreadable(&option, &problem))?;
         let types: Vec<Oid> = compiled.columns.iter().map(|column| table.columns[*column].type_id).collect();
         let query = Query::prepare(&compiled.sql, &types).map_err(|error| explained(error, &option))?;
+        if !query.is_single() {
+            let state = PgSqlErrorCode::ERRCODE_SYNTAX_ERROR;
+            return Err(explained(
+                Error::new(state, "an expression of the trigger is more than one statement"),
+                &option,
+            ));
+        }
         Ok(Expression { option, query, columns: compiled.columns })
     }
 
