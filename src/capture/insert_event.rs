@@ -7,7 +7,7 @@ use crate::pg::event_table::{EventRow, column};
 use crate::pg::privilege::{self, TableRight};
 use crate::pg::text::Text;
 use crate::pg::value::{Timestamp, Value};
-use crate::pg::{sequence, sql_insert};
+use crate::pg::{failpoint, sequence, sql_insert};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Datum;
 
@@ -69,13 +69,12 @@ fn insert(queue: Text, row: &mut EventRow, given: Given) -> Result<Value> {
         }
         write(writer, row).map(|written| (id, written))
     })?;
-    match inserted {
-        (id, Written::Done) => Ok(Value::Big(id)),
-        (id, Written::InSql(table)) => {
-            sql_insert::insert(&table, row, !given.as_caller);
-            Ok(Value::Big(id))
-        }
+    let (id, written) = inserted;
+    if let Written::InSql(table) = written {
+        sql_insert::insert(&table, row, !given.as_caller);
     }
+    failpoint::hit(failpoint::EVENT_INSERTED);
+    Ok(Value::Big(id))
 }
 
 enum Written {

@@ -6,7 +6,7 @@
 //! session's: every server reads all of their forms.
 #![allow(unsafe_code)]
 
-use super::settings::Overrides;
+use super::settings::{FIXED_SEARCH_PATH, Overrides, PLAIN_QUOTING};
 use super::text::Text;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{Datum, Oid};
@@ -159,7 +159,7 @@ pub fn exactly<R>(names_objects: bool, work: impl FnOnce() -> R) -> R {
 fn overridden<R>(names_objects: bool, work: impl FnOnce() -> R) -> R {
     let mut settings = vec![(c"DateStyle", c"ISO"), (c"extra_float_digits", c"1")];
     if names_objects {
-        settings.extend([(c"search_path", c"pg_catalog"), (c"quote_all_identifiers", c"off")]);
+        settings.extend([FIXED_SEARCH_PATH, PLAIN_QUOTING]);
     }
     let overrides = Overrides::begin(&settings);
     let result = work();

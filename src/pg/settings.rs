@@ -7,6 +7,9 @@ use std::ffi::CStr;
 /// Under which what others wrote, or we without full names, means what it says.
 pub const FIXED_SEARCH_PATH: (&CStr, &CStr) = (c"search_path", c"pg_catalog, pg_temp");
 
+/// Under which names are in quotes only where they need them.
+pub const PLAIN_QUOTING: (&CStr, &CStr) = (c"quote_all_identifiers", c"off");
+
 /// Settings that hold until this is dropped; after an error the server itself puts the former ones back.
 pub struct Overrides(std::ffi::c_int);
 

@@ -237,16 +237,9 @@ impl Column {
     }
 }
 
-/// A name as the server writes it: in quotes only where it needs them, also under `quote_all_identifiers`.
+/// A name as the server writes it: in quotes where it needs them, and everywhere under `quote_all_identifiers`.
 pub fn quoted_if_needed(name: &[u8]) -> Vec<u8> {
     let name = CString::new(name).expect("names never contain a zero byte");
-    // SAFETY: the name is NUL-terminated; the setting is put back before anything can fail but for memory, after which
-    // the process has other worries.
-    unsafe {
-        let session = pg_sys::quote_all_identifiers;
-        pg_sys::quote_all_identifiers = false;
-        let quoted = pg_sys::quote_identifier(name.as_ptr());
-        pg_sys::quote_all_identifiers = session;
-        CStr::from_ptr(quoted).to_bytes().to_vec()
-    }
+    // SAFETY: the name is NUL-terminated, and so is the answer, which is copied.
+    unsafe { CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr())) }.to_bytes().to_vec()
 }

@@ -289,6 +289,7 @@ impl Stored {
 impl Transition<'_> {
     /// The next row, before and after; both tables of an update are in step.
     pub fn next(&mut self) -> Option<Rows<'_>> {
+        pgrx::check_for_interrupts!();
         let has_old = self.old.as_mut().is_some_and(Stored::advance);
         let has_new = self.new.as_mut().is_some_and(Stored::advance);
         (has_old || has_new).then(|| Rows {

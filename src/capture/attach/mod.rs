@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::lock;
 use crate::pg::privilege::{self, TableRight};
-use crate::pg::settings::{FIXED_SEARCH_PATH, Overrides};
+use crate::pg::settings::{FIXED_SEARCH_PATH, Overrides, PLAIN_QUOTING};
 use crate::pg::spi::{self, Statement};
 use crate::pg::table::Table;
 use crate::pg::text::Text;
@@ -182,7 +182,7 @@ impl Format {
 }
 
 /// Under which our statements mean what they say, and the catalog shows definitions as we write them.
-const PLAIN_NAMES: [(&CStr, &CStr); 2] = [FIXED_SEARCH_PATH, (c"quote_all_identifiers", c"off")];
+const PLAIN_NAMES: [(&CStr, &CStr); 2] = [FIXED_SEARCH_PATH, PLAIN_QUOTING];
 
 /// The operations that can be captured.
 const OPERATIONS: [Operation; 4] =

@@ -5,6 +5,7 @@ use super::letters;
 use crate::error::{Error, Result};
 use crate::pg::arena::Arena;
 use crate::pg::session;
+use crate::pg::settings::{Overrides, PLAIN_QUOTING};
 use crate::pg::table::{Table, quoted_if_needed};
 use crate::pg::text::Text;
 use crate::pg::trigger::{Firing, Timing};
@@ -128,6 +129,7 @@ impl Plan {
         let memory = Arena::of_session();
         let table = memory.within(describe);
         let format = definition.format;
+        let names = Overrides::begin(&[PLAIN_QUOTING]);
         let mut plan = Plan {
             format,
             target: Target::Queue(Vec::new()),
@@ -162,6 +164,7 @@ impl Plan {
         plan.condition = plan.condition_columns();
         plan.kinds = [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate]
             .map(|operation| plan.kind_of(operation));
+        drop(names);
         Ok(plan)
     }
 
