@@ -8,7 +8,8 @@
 mod order;
 mod tree;
 
-use super::trigger::plan::{Definition, Format, Plan};
+use super::trigger::definition::{Definition, Format};
+use super::trigger::plan::Plan;
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::lock;

@@ -2,7 +2,7 @@
 
 use super::OPERATIONS;
 use super::tree::Member;
-use crate::capture::trigger::plan::Format;
+use crate::capture::trigger::definition::Format;
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::table::quoted_if_needed;

@@ -1,6 +1,7 @@
 //! ev_data in its three formats. What they look like is said, and read back, in `pgq_core::codec`.
 
-use super::plan::{Format, Logged, Plan};
+use super::definition::Format;
+use super::plan::{Plan, Written};
 use crate::error::{Error, Result};
 use crate::pg::table::Column;
 use crate::pg::text::Text;
@@ -130,7 +131,7 @@ fn deleted(plan: &Plan, old: Row) -> Result<Vec<u8>> {
     Ok(data)
 }
 
-fn condition(plan: &Plan, key: &[Logged], row: Row, data: &mut Vec<u8>) -> Result<()> {
+fn condition(plan: &Plan, key: &[Written], row: Row, data: &mut Vec<u8>) -> Result<()> {
     for (number, logged) in key.iter().enumerate() {
         if number > 0 {
             data.extend_from_slice(b" and ");

@@ -4,8 +4,9 @@
 //! intercept events; then that is called, with the rights of who changes the table. It is for who may not execute ours, too:
 //! the server refuses them in its own words.
 
+use super::definition::Target;
 use super::event::Event;
-use super::plan::{Plan, Target};
+use super::plan::Plan;
 use crate::capture::insert_event;
 use crate::error::{Error, Result};
 use crate::pg::guard::guarded;
@@ -25,7 +26,7 @@ static INSERT_EVENT: Statement =
 
 /// Writes one event.
 pub fn deliver(plan: &Plan, event: Event) -> Result<()> {
-    match &plan.target {
+    match &plan.meaning.target {
         Target::Queue(queue) if routine::insert_event_is_ours() => {
             let fields = to_fields(&event)?;
             guarded(|| insert_event::insert_fields(Text(queue), &fields))

@@ -1,7 +1,8 @@
 //! A change of a row as the fields of an event.
 
 use super::data;
-use super::plan::{Format, Plan};
+use super::definition::{Format, KeyUpdates};
+use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::pg::output::exactly;
 use crate::pg::text::Text;
@@ -35,15 +36,16 @@ pub fn of_rows<'p>(
         return add(operation, rows);
     };
     if let Some(column) = changed_key(plan, old, new) {
-        if plan.splits_key_updates {
-            add(Operation::Delete, Rows { old: Some(old), new: None })?;
-            return add(Operation::Insert, Rows { old: None, new: Some(new) });
-        }
-        if plan.refuses_key_updates {
-            return Err(key_update(plan, column));
+        match plan.meaning.key_updates {
+            KeyUpdates::Refused => return Err(key_update(plan, column)),
+            KeyUpdates::Split => {
+                add(Operation::Delete, Rows { old: Some(old), new: None })?;
+                return add(Operation::Insert, Rows { old: None, new: Some(new) });
+            }
+            KeyUpdates::Plain => {}
         }
     }
-    if changes_only_ignored(plan, old, new) { Ok(()) } else { add(operation, rows) }
+    if changes_only_silent(plan, old, new) { Ok(()) } else { add(operation, rows) }
 }
 
 /// The event of a TRUNCATE.
@@ -63,7 +65,7 @@ fn event<'p>(plan: &'p Plan, operation: Operation, rows: Rows) -> Result<Option<
     event[EXTRA1] = Some(plan.full_name.as_slice().into());
     exactly(plan.names_objects, || {
         event[DATA] = Some(data::of_change(plan, operation, rows)?.into());
-        if let (true, Some(old), Some(_)) = (plan.backs_up, rows.old, rows.new) {
+        if let (true, Some(old), Some(_)) = (plan.meaning.backs_up, rows.old, rows.new) {
             event[EXTRA2] = Some(data::backup(plan, old).into());
         }
         for (column, field) in &plan.magic {
@@ -71,7 +73,7 @@ fn event<'p>(plan: &'p Plan, operation: Operation, rows: Rows) -> Result<Option<
         }
         Ok(())
     })?;
-    Ok(plan.expressions.apply(&plan.table, row, &mut event)?.then_some(event))
+    Ok(plan.meaning.expressions.apply(&plan.table, row, &mut event)?.then_some(event))
 }
 
 fn text_of(plan: &Plan, column: usize, row: Row) -> Option<Vec<u8>> {
@@ -82,16 +84,16 @@ fn text_of(plan: &Plan, column: usize, row: Row) -> Option<Vec<u8>> {
 /// under another key.
 fn changed_key(plan: &Plan, old: Row, new: Row) -> Option<usize> {
     exactly(plan.names_objects, || {
-        plan.key.iter().copied().find(|column| !plan.table.columns[*column].is_equal(old, new))
+        plan.meaning.key.iter().copied().find(|column| !plan.table.columns[*column].is_equal(old, new))
     })
 }
 
 /// Whether something changed, but nothing that is logged.
-fn changes_only_ignored(plan: &Plan, old: Row, new: Row) -> bool {
+fn changes_only_silent(plan: &Plan, old: Row, new: Row) -> bool {
     let changes = |column: &usize| !plan.table.columns[*column].is_same(old, new);
-    !plan.ignored.is_empty()
+    !plan.silent.is_empty()
         && exactly(plan.names_objects, || {
-            plan.ignored.iter().any(changes) && !plan.logged.iter().any(|logged| changes(&logged.column))
+            plan.silent.iter().any(changes) && !plan.logged.iter().any(|logged| changes(&logged.column))
         })
 }
 

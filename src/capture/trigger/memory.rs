@@ -1,6 +1,7 @@
 //! The plans that a session remembers, by trigger.
 
-use super::plan::{Definition, Format, Plan};
+use super::definition::{Definition, Format};
+use super::plan::Plan;
 use crate::error::Result;
 use crate::pg::session::Session;
 use crate::pg::trigger::Firing;

@@ -7,11 +7,13 @@
 //! ```
 
 mod data;
+pub(super) mod definition;
 mod delivery;
 mod event;
 mod expressions;
 mod letters;
 mod memory;
+mod options;
 pub(super) mod plan;
 mod statement;
 
@@ -21,8 +23,8 @@ use crate::pg::session;
 use crate::pg::text::Text;
 use crate::pg::trigger::Firing;
 use crate::pg::value::Value;
+use definition::Format;
 use pgrx::PgSqlErrorCode;
-use plan::Format;
 
 /// `logutriga('queue' [, option, …])`: db-urlencoded rows.
 pub fn logutriga(call: &Call) -> Result<Value> {
@@ -69,7 +71,7 @@ fn fire(firing: Firing, format: Format) -> Result<Value> {
     } else {
         statement::capture(&plan, firing)?;
     }
-    Ok(if plan.suppresses { firing.suppress() } else { firing.proceed() })
+    Ok(if plan.meaning.suppresses { firing.suppress() } else { firing.proceed() })
 }
 
 impl Error {

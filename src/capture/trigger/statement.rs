@@ -3,9 +3,10 @@
 //! With `REFERENCING` the server keeps the rows that a statement changed, and fires once. The events are those that a
 //! trigger for each row would write, in the same order, but a thousand at a time are written together.
 
+use super::definition::Target;
 use super::delivery::{self, Fields};
 use super::event;
-use super::plan::{Plan, Target};
+use super::plan::Plan;
 use crate::capture::bulk;
 use crate::error::{Error, Result};
 use crate::pg::arena::Arena;
@@ -30,7 +31,7 @@ pub fn capture(plan: &Plan, firing: Firing) -> Result<()> {
     if let Some(family) = firing.family() {
         return Err(shared(plan, family));
     }
-    let queue = match &plan.target {
+    let queue = match &plan.meaning.target {
         Target::Queue(queue) if routine::insert_event_is_ours() => Some(Text(queue)),
         _ => None,
     };
