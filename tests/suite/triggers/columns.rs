@@ -72,8 +72,8 @@ fn a_list_of_columns_is_as_long_as_it_likes() {
             (" v , qty ", "b+c&Qty"),
             ("Qty", "b+c&qty&v"),
             ("b c", "Qty&qty&v"),
-            // Quotes are taken as they are, and unknown names do not matter.
-            (r#""Qty",nosuch"#, "b+c&Qty&qty&v"),
+            // Unknown names do not matter.
+            ("nosuch,v", "b+c&Qty&qty"),
             (",v,,qty,", "b+c&Qty"),
         ]
         .into_iter()
@@ -86,6 +86,30 @@ fn a_list_of_columns_is_as_long_as_it_likes() {
         scene.capture("t", "logutriga('q', 'ignore=qty', 'pkey=Qty', 'ignore=v', 'pkey=qty')");
         scene.writes("insert into t values (99)", &["I:qty | id=99&b+c&Qty&qty | public.t"]);
     }
+}
+
+#[test]
+fn a_list_of_columns_knows_quotes() {
+    // The original takes them as they are, so that such a name is none.
+    let mut scene = Scene::ours("columns");
+    scene.exec(r#"create table t (id int, "a,b" int, "c ""d" int, "Qty" int)"#);
+    scene.capture_by_all("t", r#"'pkey="a,b", id ,"c ""d"', 'ignore="Qty"'"#);
+    scene.writes(
+        "insert into t values (1, 2, 3, 4)",
+        &[
+            r#"{"op":"INSERT","table":["public","t"],"pkey":["a,b","id","c \"d"]} | {"id":1,"a,b":2,"c \"d":3} | public.t"#,
+            r#"I:a,b,id,c "d | id=1&a%2cb=2&c+%22d=3 | public.t"#,
+            r#"I | (id,"a,b","c ""d") values ('1','2','3') | public.t"#,
+        ],
+    );
+    scene.writes_data(
+        "delete from t",
+        &[
+            r#"{"id":1,"a,b":2,"c \"d":3}"#,
+            "id=1&a%2cb=2&c+%22d=3",
+            r#"id='1' and "a,b"='2' and "c ""d"='3'"#,
+        ],
+    );
 }
 
 #[test]

@@ -52,8 +52,6 @@ fn words_that_are_columns_are_their_values() {
             ("(select count(*) from (values (1), (2), (1)) w (x) where x = id)", "2"),
             ("nextval('s')", "1"),
             ("v;", "x"),
-            ("", "NULL"),
-            ("  ", "NULL"),
             // Only the first column of the result counts.
             ("1, 2", "1"),
         ] {
@@ -108,7 +106,8 @@ fn quoted_identifiers_are_words_too_and_function_and_type_names_are_not() {
         ("(pair).a + id", "2"),
         ("coalesce(v, text)", "x"),
         // The letter before a string belongs to it.
-        ("b'11' || u&'\\0076' || e'v'", "11vv"),
+        ("b'11'", "11"),
+        ("u&'\\0076' || e'v'", "vv"),
         // A word of the language where no column can be meant.
         ("case when left = 'L' then 1 else 2 end", "1"),
     ] {
@@ -163,7 +162,7 @@ fn when_decides() {
 fn when_is_true_or_false() {
     for scene in Scene::on_each("expressions") {
         let mut scene = with_table(scene);
-        for expression in ["1", "id", "null", "''t''", "", "v"] {
+        for expression in ["1", "id", "null", "''t''", "v"] {
             scene.capture("t", &format!("logutriga('q', 'when={expression}')"));
             scene.refuses("insert into t values (1, 'x')", state::WHEN_NOT_BOOLEAN, &["when"]);
         }

@@ -173,8 +173,8 @@ impl Scene {
         assert_eq!(written, expected, "{}: {sql}", self.whose());
     }
 
-    /// The statement fails and writes nothing. Our error has this state and names all of that; the original's has its
-    /// own state and words.
+    /// The statement fails and writes nothing. Our error has this state and names all of that in its message or
+    /// detail; the original's has its own state and words.
     #[track_caller]
     fn refuses(&mut self, sql: &str, state: &str, names: &[&str]) -> DbError {
         let error = self.session.error(sql);
@@ -184,8 +184,9 @@ impl Scene {
             assert!([state, "XX000"].contains(&error.code.as_str()), "{sql}: {error:?}");
         } else {
             assert_eq!(error.code, state, "{sql}: {error:?}");
+            let text = format!("{} {}", error.message, error.detail.as_deref().unwrap_or_default());
             for name in names {
-                assert!(error.message.contains(name), "{sql}: should name {name}: {error:?}");
+                assert!(text.contains(name), "{sql}: should name {name}: {error:?}");
             }
         }
         error

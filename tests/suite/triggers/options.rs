@@ -254,7 +254,7 @@ fn spaces_around_the_names_of_a_key_do_not_matter() {
 fn a_key_that_does_not_exist_is_refused() {
     let mut scene = with_table(Scene::ours("options"));
     for function in FUNCTIONS {
-        for (list, missing) in [("nosuch", "nosuch"), ("id,ID", "ID"), (r#""id""#, r#""id""#)] {
+        for (list, missing) in [("nosuch", "nosuch"), ("id,ID", "ID"), (r#""Id""#, "Id")] {
             scene.capture("t", &format!("{function}('q', 'pkey={list}')"));
             for statement in ["insert into t values (2)", "update t set v = 'y'", "delete from t"] {
                 scene.refuses(statement, state::UNKNOWN_COLUMN, &["public.t", "tap", missing]);
