@@ -4,10 +4,12 @@
 //! better, on ours ([`Scene::ours`]).
 
 mod columns;
+mod differences;
 mod expressions;
 mod formats;
 mod logtriga;
 mod options;
+mod same_bytes;
 
 use std::fmt;
 
