@@ -23,16 +23,17 @@ fn names_of_objects_have_their_schema() {
     differ(
         "create schema s; create table s.there (id int); create type s.kind as enum ('a');
          create function s.f(s.kind) returns int language sql as 'select 1';
-         create operator s.+++ (leftarg = s.kind, rightarg = s.kind, function = pg_catalog.enum_eq);
+         create function s.eq(s.kind, s.kind) returns bool language sql as 'select true';
+         create operator s.=== (leftarg = s.kind, rightarg = s.kind, function = s.eq);
          create text search configuration s.ways (copy = simple);
          create table t (id int primary key, c regclass, t regtype, ts regtype[], p regproc, f regprocedure, o regoperator,
                          w regconfig, n regnamespace);
          create trigger tap after insert or delete on t for each row execute function pgq.logutriga('q');
          set search_path = public, s",
         &[(
-            "insert into t values (1, 'there', 'kind', '{kind,int4}', 'f', 'f(kind)', '+++(kind,kind)', 'ways', 's')",
-            &["id=1&c=s.there&t=s.kind&ts=%7bs.kind%2cinteger%7d&p=s.f&f=s.f%28s.kind%29&o=s.%2b%2b%2b%28s.kind%2cs.kind%29&w=s.ways&n=s"],
-            &["id=1&c=there&t=kind&ts=%7bkind%2cinteger%7d&p=f&f=f%28kind%29&o=%2b%2b%2b%28kind%2ckind%29&w=ways&n=s"],
+            "insert into t values (1, 'there', 'kind', '{kind,int4}', 'f', 'f(kind)', '===(kind,kind)', 'ways', 's')",
+            &["id=1&c=s.there&t=s.kind&ts=%7bs.kind%2cinteger%7d&p=s.f&f=s.f%28s.kind%29&o=s.%3d%3d%3d%28s.kind%2cs.kind%29&w=s.ways&n=s"],
+            &["id=1&c=there&t=kind&ts=%7bkind%2cinteger%7d&p=f&f=f%28kind%29&o=%3d%3d%3d%28kind%2ckind%29&w=ways&n=s"],
         )],
     );
 }
@@ -68,10 +69,7 @@ fn nor_is_such_a_change_one_of_ignored_columns_only() {
         "create table t (id int primary key, n numeric, v text);
          insert into t values (1, 1.0, 'x');
          create trigger tap after update on t for each row execute function pgq.logutriga('q', 'ignore=v')",
-        &[
-            ("update t set v = 'y', n = 1.00", &["id=1&n=1.00"], &[]),
-            ("update t set v = 'z'", &[], &[]),
-        ],
+        &[("update t set v = 'y', n = 1.00", &["id=1&n=1.00"], &[]), ("update t set v = 'z'", &[], &[])],
     );
 }
 

@@ -157,36 +157,6 @@ fn without_a_key_rows_can_only_come() {
 }
 
 #[test]
-fn a_key_must_not_change() {
-    for mut scene in Scene::on_each("formats") {
-        scene
-            .exec("create table t (id int primary key, other int, v text); insert into t values (1, 1, 'x')");
-        for function in super::FUNCTIONS {
-            scene.capture("t", &format!("{function}('q')"));
-            scene.refuses("update t set id = 2", state::KEY_UPDATE, &["public.t", "tap", "id"]);
-            // An ignored key is a key.
-            scene.capture("t", &format!("{function}('q', 'ignore=id')"));
-            scene.refuses("update t set id = 2, v = 'y'", state::KEY_UPDATE, &["public.t", "tap", "id"]);
-            scene.capture("t", &format!("{function}('q', 'pkey=other')"));
-            scene.refuses("update t set other = null", state::KEY_UPDATE, &["public.t", "tap", "other"]);
-            scene.exec("update t set id = id + 1; drop trigger tap on t; update t set id = 1");
-            scene.events();
-        }
-    }
-}
-
-#[test]
-fn a_key_has_changed_if_its_equality_says_so() {
-    for mut scene in Scene::on_each("formats") {
-        scene.exec("create table t (id numeric primary key, v text); insert into t values (1.0, 'x')");
-        scene.capture_by_all("t", "");
-        // Of the ways to write down a change, only sqltriga's shows what it takes for one: see `same_bytes`.
-        scene.exec("drop trigger tap_sqltriga on t");
-        scene.writes_data("update t set id = 1.00", &[r#"{"id":"1.00","v":"x"}"#, "id=1.00&v=x"]);
-    }
-}
-
-#[test]
 fn a_null_in_a_key_is_nothing_that_sqltriga_could_find_again() {
     for mut scene in Scene::on_each("formats") {
         scene.exec("create table t (a int, v text); insert into t values (null, 'x')");

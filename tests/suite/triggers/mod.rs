@@ -7,9 +7,12 @@ mod columns;
 mod differences;
 mod expressions;
 mod formats;
+mod key_updates;
 mod logtriga;
 mod options;
 mod same_bytes;
+mod settings;
+mod tables;
 
 use std::fmt;
 

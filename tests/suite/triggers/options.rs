@@ -361,13 +361,13 @@ fn refusals_come_in_a_fixed_order() {
         scene.exec("create table t (a int, v text); insert into t values (1, 'x')");
         // Each is told although all that stand after it are there too.
         let wrong = ["'bad'", "'deny'", "'ev_type=1/0'"];
-        scene.capture("t", &format!("sqltriga('nosuch', 'when=null', {})", wrong.join(", ")));
+        scene.capture("t", &format!("sqltriga('nosuch', 'when=false', {})", wrong.join(", ")));
         scene.refuses("update t set a = 2", state::BAD_ARGUMENTS, &["bad"]);
-        scene.capture("t", &format!("sqltriga('nosuch', 'when=null', {})", wrong[1..].join(", ")));
+        scene.capture("t", &format!("sqltriga('nosuch', 'when=false', {})", wrong[1..].join(", ")));
         scene.refuses("update t set a = 2", state::NO_KEY, &["public.t"]);
-        scene.capture("t", &format!("sqltriga('nosuch', 'pkey=a', 'when=null', {})", wrong[1..].join(", ")));
+        scene.capture("t", &format!("sqltriga('nosuch', 'pkey=a', 'when=false', {})", wrong[1..].join(", ")));
         scene.refuses("update t set a = 2", state::DENIED, &["UPDATE"]);
-        scene.capture("t", &format!("sqltriga('nosuch', 'pkey=a', 'when=null', {})", wrong[2]));
+        scene.capture("t", &format!("sqltriga('nosuch', 'pkey=a', 'when=false', {})", wrong[2]));
         scene.refuses("update t set a = 2", state::KEY_UPDATE, &["public.t"]);
         scene.refuses("update t set v = 'y'", "22012", &[]);
     }
