@@ -3,10 +3,13 @@
 //! What PgQ 3.5 does as well is told once and run on both servers ([`Scene::on_each`]); what only ours does, or does
 //! better, on ours ([`Scene::ours`]).
 
+mod changing;
 mod columns;
 mod differences;
+mod encodings;
 mod expressions;
 mod formats;
+mod interception;
 mod key_updates;
 mod logtriga;
 mod options;
