@@ -1,6 +1,7 @@
 //! The edge: how the server's function calls become calls of safe Rust functions, and their answers datums.
 #![allow(unsafe_code)]
 
+use super::guard::passing_on;
 use super::text::Text;
 use super::tuplestore::RowSink;
 use super::value::{Interval, Timestamp, Value, to_arrays};
@@ -133,7 +134,7 @@ pub unsafe fn answer(
     unsafe {
         pg_sys::panic::pgrx_extern_c_guard(move || {
             let call = Call::new(fcinfo);
-            match function(&call) {
+            match passing_on(|| function(&call)) {
                 Ok(value) => call.returns(value),
                 Err(error) => error.raise(),
             }

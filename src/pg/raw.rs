@@ -1,4 +1,4 @@
-//! Server functions called without pgrx's guard, for the hot path.
+//! Server functions called without pgrx's guard, for the hot path and for users' statements.
 //!
 //! An error raised in one of them jumps straight to the server's handler. That skips Rust frames without running
 //! destructors, so a caller must not hold anything that needs one. Signatures are the same in 15 to 18.
@@ -42,6 +42,28 @@ unsafe extern "C-unwind" {
         slot: *mut pg_sys::TupleTableSlot,
         shouldFree: bool,
     ) -> *mut pg_sys::TupleTableSlot;
+    pub fn set_errcontext_domain(domain: *const std::ffi::c_char) -> std::ffi::c_int;
+    pub fn errcontext_msg(format: *const std::ffi::c_char, ...) -> std::ffi::c_int;
+    pub fn SPI_connect() -> std::ffi::c_int;
+    pub fn SPI_finish() -> std::ffi::c_int;
+    pub fn SPI_prepare(
+        src: *const std::ffi::c_char,
+        nargs: std::ffi::c_int,
+        argtypes: *mut pg_sys::Oid,
+    ) -> pg_sys::SPIPlanPtr;
+    pub fn SPI_keepplan(plan: pg_sys::SPIPlanPtr) -> std::ffi::c_int;
+    pub fn SPI_execute_plan(
+        plan: pg_sys::SPIPlanPtr,
+        Values: *mut pg_sys::Datum,
+        Nulls: *const std::ffi::c_char,
+        read_only: bool,
+        tcount: std::ffi::c_long,
+    ) -> std::ffi::c_int;
+    pub fn SPI_getvalue(
+        tuple: pg_sys::HeapTuple,
+        tupdesc: pg_sys::TupleDesc,
+        fnumber: std::ffi::c_int,
+    ) -> *mut std::ffi::c_char;
     pub fn index_insert(
         indexRelation: pg_sys::Relation,
         values: *mut pg_sys::Datum,

@@ -61,11 +61,6 @@ impl Statement {
         })
     }
 
-    /// Runs it for what it does, whatever it returns.
-    pub fn perform(&self, arguments: &[Value]) {
-        connected(|| execute(self.plan(), arguments, View::Transaction, self.effect));
-    }
-
     /// Called while connected.
     fn plan(&self) -> pg_sys::SPIPlanPtr {
         let mut plan = self.plan.load(Ordering::Relaxed);
@@ -92,12 +87,6 @@ pub fn run_in(view: View, sql: &[u8], arguments: &[(Type, Value)]) -> Rows {
         execute(prepare(sql, &types), &values, view, Effect::Changes);
         take_result()
     })
-}
-
-/// Runs a statement of somebody else's for what it does, whatever it returns.
-pub fn perform(sql: &[u8], arguments: &[(Type, Value)]) {
-    let (types, values): (Vec<Type>, Vec<Value>) = arguments.iter().cloned().unzip();
-    connected(|| execute(prepare(sql, &types), &values, View::Transaction, Effect::Changes));
 }
 
 /// Refuses, in the server's own words, what is not one expression by itself: it may then be put into parentheses.
@@ -169,7 +158,7 @@ pub fn fetch(name: Text, count: u64, sink: &mut RowSink) {
     }
 }
 
-pub(super) fn connected<T>(work: impl FnOnce() -> T) -> T {
+fn connected<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: every connect is paired with a finish, or with the abort of the (sub)transaction after an error.
     unsafe {
         let code = pg_sys::SPI_connect();

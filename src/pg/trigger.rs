@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::call::Call;
+use super::raw;
 use super::table::Table;
 use super::text::Text;
 use super::value::Value;
@@ -146,6 +147,25 @@ impl<'a> Firing<'a> {
         }
     }
 
+    /// Does work; a server error in it says in its context which trigger it was.
+    #[inline]
+    pub fn in_context<R>(self, work: impl FnOnce() -> R) -> R {
+        struct Line(pg_sys::ErrorContextCallback);
+        impl Drop for Line {
+            fn drop(&mut self) {
+                // SAFETY: lines are taken off in the order opposite to that in which they were put on.
+                unsafe { pg_sys::error_context_stack = self.0.previous };
+            }
+        }
+        let argument = std::ptr::from_ref(self.data).cast_mut().cast();
+        // SAFETY: reads a variable of the error system.
+        let previous = unsafe { pg_sys::error_context_stack };
+        let mut line = Line(pg_sys::ErrorContextCallback { previous, callback: Some(tell), arg: argument });
+        // SAFETY: the line stays where it is until it is dropped, which takes it off, also when a panic goes through.
+        unsafe { pg_sys::error_context_stack = &raw mut line.0 };
+        work()
+    }
+
     /// The row before and after the change, of a trigger for each row.
     #[inline]
     pub fn rows(self) -> Rows<'a> {
@@ -192,6 +212,17 @@ impl<'a> Firing<'a> {
         // SAFETY: the relation is open, and the tables of rows live, as long as the trigger fires.
         let open = |store| unsafe { Stored::open(store, relation) };
         complete.then(|| Transition { old: open(old), new: open(new), life: PhantomData })
+    }
+}
+
+/// Adds the line to the error that is being made. No catalog is read: the error may be that this is impossible.
+unsafe extern "C-unwind" fn tell(firing: *mut std::ffi::c_void) {
+    // SAFETY: `in_context` gives the description of a trigger that is still firing; names are NUL-terminated.
+    unsafe {
+        let data = &*firing.cast::<pg_sys::TriggerData>();
+        let table = (*(*data.tg_relation).rd_rel).relname.data.as_ptr();
+        raw::set_errcontext_domain(std::ptr::null());
+        raw::errcontext_msg(c"trigger \"%s\" on table \"%s\"".as_ptr(), (*data.tg_trigger).tgname, table);
     }
 }
 

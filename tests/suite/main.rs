@@ -33,4 +33,5 @@ mod survival;
 mod thinning;
 mod ticker;
 mod ticks;
+mod triggers;
 mod txid;

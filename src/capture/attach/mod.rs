@@ -145,14 +145,14 @@ fn establish(order: &Order, member: &Member, report: &mut RowSink) -> Result<()>
             }
             None => {
                 let name = Text(&trigger.name).quoted();
-                spi::perform(&[b"DROP TRIGGER ".as_slice(), &name, b" ON ", &member.name].concat(), &[]);
+                spi::run(&[b"DROP TRIGGER ".as_slice(), &name, b" ON ", &member.name].concat(), &[]);
                 "dropped"
             }
         };
         put(report, action, member, &trigger.name, &trigger.definition);
     }
     for (name, definition) in wanted {
-        spi::perform(&definition, &[]);
+        spi::run(&definition, &[]);
         put(report, "created", member, &name, &definition);
     }
     Ok(())

@@ -3,6 +3,7 @@
 use super::expressions::Expressions;
 use super::{letters, options};
 use crate::error::Result;
+use crate::pg::query::Query;
 use crate::pg::table::Table;
 use crate::pg::trigger::Timing;
 use pgq_core::change::Operation;
@@ -68,7 +69,7 @@ pub enum Target {
     /// Into this queue.
     Queue(Vec<u8>),
     /// Into this statement, with `$1` = I, U or D and `$2` = the data.
-    Statement(Vec<u8>),
+    Statement(Query),
 }
 
 /// What becomes of an update that moves a row to another key.
@@ -83,6 +84,11 @@ pub enum KeyUpdates {
 }
 
 impl Meaning {
+    /// Whether users' statements are run, in which names were looked up for somebody.
+    pub fn has_statements(&self) -> bool {
+        matches!(self.target, Target::Statement(_)) || !self.expressions.is_empty()
+    }
+
     /// Reads the arguments.
     pub fn of(definition: &Definition, table: &Table) -> Result<Meaning> {
         match definition.format {

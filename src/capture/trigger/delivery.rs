@@ -10,44 +10,54 @@ use super::plan::Plan;
 use crate::capture::insert_event;
 use crate::error::{Error, Result};
 use crate::pg::guard::guarded;
+use crate::pg::query::Query;
 use crate::pg::routine;
-use crate::pg::spi::{self, Statement};
+use crate::pg::session::{self, Session};
 use crate::pg::text::Text;
-use crate::pg::value::{Type, Value};
 use pgq_core::trigger_arguments::FIELDS;
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::Datum;
+use pgrx::pg_sys;
+use pgrx::pg_sys::{Datum, Oid};
+use std::rc::Rc;
 
 /// The fields of an event as the server holds them.
 pub type Fields = [Option<Datum>; FIELDS.len()];
 
-static INSERT_EVENT: Statement =
-    Statement::changing("SELECT pgq.insert_event($1, $2, $3, $4, $5, $6, $7)", &[Type::Text; 7]);
+/// What stands behind the name, prepared at its first use in a session.
+static INSERT_EVENT: Session<Option<(Oid, Rc<Query>)>> = Session::new(None);
 
 /// Writes one event.
 pub fn deliver(plan: &Plan, event: Event) -> Result<()> {
+    let fields = to_fields(&event)?;
     match &plan.meaning.target {
         Target::Queue(queue) if routine::insert_event_is_ours() => {
-            let fields = to_fields(&event)?;
             guarded(|| insert_event::insert_fields(Text(queue), &fields))
         }
         Target::Queue(queue) => {
-            intercepted(queue, event);
+            let mut arguments = vec![Some(Text(queue).to_datum())];
+            arguments.extend(fields);
+            whatever_it_is().perform(&arguments);
             Ok(())
         }
-        Target::Statement(sql) => {
-            let [kind, data, ..] = event.map(|field| (Type::Text, field.into()));
-            spi::perform(sql, &[kind, data]);
+        Target::Statement(statement) => {
+            statement.perform(&fields[..2]);
             Ok(())
         }
     }
 }
 
-/// Calls what stands in the place of `pgq.insert_event`.
-pub fn intercepted(queue: &[u8], event: Event) {
-    let mut arguments = vec![Value::from(queue.to_vec())];
-    arguments.extend(event.map(Value::from));
-    INSERT_EVENT.perform(&arguments);
+fn whatever_it_is() -> Rc<Query> {
+    // Who may not use the schema is told so when names are looked up.
+    let user = session::user();
+    if let Some((_, prepared)) = INSERT_EVENT.with(|known| known.clone()).filter(|(whose, _)| *whose == user)
+    {
+        return prepared;
+    }
+    let sql = b"SELECT pgq.insert_event($1, $2, $3, $4, $5, $6, $7)";
+    let prepared = Rc::new(Query::prepare(sql, &[pg_sys::TEXTOID; 1 + FIELDS.len()]));
+    let replaced = INSERT_EVENT.with(|known| known.replace((user, Rc::clone(&prepared))));
+    drop(replaced);
+    prepared
 }
 
 /// The fields in the server's current memory.

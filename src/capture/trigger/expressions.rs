@@ -2,8 +2,7 @@
 
 use super::event::Event;
 use crate::error::{Error, Result};
-use crate::pg::expression::{Answer, Query};
-use crate::pg::session;
+use crate::pg::query::{Answer, Query};
 use crate::pg::table::Table;
 use crate::pg::text::Text;
 use crate::pg::trigger::Row;
@@ -15,17 +14,10 @@ use pgrx::pg_sys::Oid;
 use std::borrow::Cow;
 
 /// The expressions of a trigger, prepared.
+#[derive(Default)]
 pub struct Expressions {
     when: Option<Expression>,
     fields: Vec<(usize, Expression)>,
-    /// For whom the names in them were looked up.
-    pub user: Oid,
-}
-
-impl Default for Expressions {
-    fn default() -> Self {
-        Expressions { when: None, fields: Vec::new(), user: Oid::INVALID }
-    }
 }
 
 struct Expression {
@@ -55,7 +47,7 @@ impl Expressions {
                 "the condition of the trigger is not of type boolean",
             )));
         }
-        Ok(Expressions { when, fields, user: session::user() })
+        Ok(Expressions { when, fields })
     }
 
     /// Whether there are none.
@@ -91,7 +83,7 @@ impl Expression {
         let compiled =
             expression::compile(source, &names).map_err(|problem| unreadable(&option, &problem))?;
         let types: Vec<Oid> = compiled.columns.iter().map(|column| table.columns[*column].type_id).collect();
-        let query = Query::prepare(&compiled.sql, &types).map_err(|error| explained(error, &option))?;
+        let query = Query::prepare(&compiled.sql, &types);
         if !query.is_single() {
             let state = PgSqlErrorCode::ERRCODE_SYNTAX_ERROR;
             return Err(explained(
@@ -105,7 +97,7 @@ impl Expression {
     /// The value for a row, as text.
     fn value(&self, table: &Table, row: Row) -> Result<Option<Vec<u8>>> {
         let values: Vec<_> = self.columns.iter().map(|column| table.columns[*column].value(row)).collect();
-        match self.query.answer(&values).map_err(|error| self.explain(error))? {
+        match self.query.answer(&values) {
             Answer::One(text) => Ok(text),
             Answer::Rows(count) => Err(self.explain(Error::new(
                 PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,

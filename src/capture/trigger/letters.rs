@@ -7,11 +7,13 @@
 use super::definition::{Definition, KeyUpdates, Meaning, Target};
 use super::expressions::Expressions;
 use crate::error::{Error, Result};
+use crate::pg::query::Query;
 use crate::pg::table::Table;
 use crate::pg::text::Text;
 use crate::pg::trigger::Timing;
 use pgq_core::column_letters::{self, Letter};
 use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys;
 
 /// What the arguments mean for a table.
 pub fn meaning(definition: &Definition, table: &Table) -> Result<Meaning> {
@@ -20,7 +22,7 @@ pub fn meaning(definition: &Definition, table: &Table) -> Result<Meaning> {
     }
     let (target, letters) = match *definition.arguments.as_slice() {
         [letters, statement] if is_letters(letters) && !is_letters(statement) => {
-            (Target::Statement(statement.to_vec()), letters)
+            (Target::Statement(Query::prepare(statement, &[pg_sys::TEXTOID; 2])), letters)
         }
         [queue, letters] | [queue, letters, _] => (Target::Queue(queue.to_vec()), letters),
         ref others => {

@@ -58,7 +58,7 @@ fn capture(call: &Call, format: Format) -> Result<Value> {
     if session::is_local() {
         return Ok(firing.proceed());
     }
-    fire(firing, format).map_err(|error| error.in_trigger(firing))
+    firing.in_context(|| fire(firing, format)).map_err(|error| error.in_trigger(firing))
 }
 
 fn fire(firing: Firing, format: Format) -> Result<Value> {

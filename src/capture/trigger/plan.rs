@@ -35,6 +35,8 @@ pub struct Plan {
     pub names_objects: bool,
     /// ev_type, by operation.
     kinds: [Vec<u8>; OPERATIONS.len()],
+    /// For whom names in statements were looked up.
+    user: Oid,
     seen: Seen,
     /// What the table's description keeps; the last field, so that it goes last.
     _memory: Arena,
@@ -117,6 +119,7 @@ impl Plan {
             silent,
             meaning,
             table,
+            user: session::user(),
             seen,
             _memory: memory,
         })
@@ -125,10 +128,9 @@ impl Plan {
     /// Whether this is still what the trigger does.
     #[inline]
     pub fn is_current(&self, firing: Firing, format: Format) -> bool {
-        let expressions = &self.meaning.expressions;
         self.format == format
             && self.seen == Seen::now(firing.table())
-            && (expressions.is_empty() || expressions.user == session::user())
+            && (!self.meaning.has_statements() || self.user == session::user())
     }
 
     /// Whether the table has changed since.
