@@ -113,7 +113,8 @@ fn keys_change() {
 #[test]
 fn tables_and_schemas_get_other_names() {
     for how in [Change::Between, Change::Within, Change::Elsewhere] {
-        for mut scene in Scene::on_each("changing") {
+        // The original does not see that a schema has been renamed.
+        for mut scene in Scene::on_each("changing").filter(|scene| !scene.is_original()) {
             scene.exec("create table t (id int primary key); create schema a");
             scene.capture("t", "jsontriga('q')");
             if how == Change::Within {
