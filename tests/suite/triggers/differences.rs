@@ -1,6 +1,6 @@
 //! Where our events differ from the original's on purpose, with the reason: each is shown on both servers.
 
-use super::Scene;
+use super::{Scene, state};
 
 /// Data of the events that a statement writes: ours, and the original's.
 type Told<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
@@ -148,5 +148,22 @@ fn a_list_of_columns_is_read_as_names() {
         let rest = if scene.is_original() { "id=1&v=x&Qty=2" } else { "id=1&v=x&Qty=2&a" };
         scene.exec("drop trigger tap_jsontriga on t; drop trigger tap_logutriga on t; drop trigger tap_sqltriga on t");
         scene.writes_data("insert into t values (1, 'x', 'y', 2)", &[rest]);
+    }
+}
+
+/// `ev_type=` with nothing after it says nothing; NULL can be said.
+#[test]
+fn an_empty_expression_is_none() {
+    for mut scene in Scene::on_each("differences") {
+        scene.exec("create table t (id int primary key)");
+        for expression in ["", "  ", "/* nothing */"] {
+            scene.capture("t", &format!("logutriga('q', 'ev_extra1={expression}')"));
+            if scene.is_original() {
+                scene.writes("insert into t values (1)", &["I:id | id=1"]);
+                scene.writes("delete from t", &["D:id | id=1"]);
+            } else {
+                scene.refuses("insert into t values (1)", state::UNREADABLE, &["public.t", "ev_extra1="]);
+            }
+        }
     }
 }
