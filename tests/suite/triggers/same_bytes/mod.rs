@@ -1,37 +1,64 @@
-//! The same statements on both servers write the same events, byte for byte.
+//! The same statements write the same events, byte for byte: on the original's server as on ours, and by triggers for
+//! each statement as by those for each row.
 //!
 //! Every type that the server ships, and types made of them; tables, names, rows, options and settings come from a
 //! generator with a seed, which a failure tells. What differs on purpose is in `differences`.
 
 mod kinds;
+mod table;
+
+use std::ops::Range;
 
 use fastrand::Rng;
-use kinds::{KEYS, KINDS, Kind, OWN_TYPES};
+use kinds::{KINDS, OWN_TYPES};
+use table::{Table, literal};
 
 use super::{Event, FUNCTIONS, Scene};
 
-/// Both servers, in step.
+/// Two databases, in step.
 struct Both {
     ours: Scene,
-    original: Scene,
+    other: Scene,
+    /// Whether ours has triggers for each statement.
+    by_statement: bool,
     /// What has been done, for who reads of a difference.
     story: Vec<String>,
 }
 
 impl Both {
-    /// Both, or nothing to compare with.
-    fn new() -> Option<Self> {
+    /// On both servers, or nothing to compare with.
+    fn servers() -> Option<Self> {
         let mut scenes: Vec<Scene> = Scene::on_each("same_bytes").collect();
-        let original = scenes.pop().filter(Scene::is_original)?;
-        let mut both = Self { ours: scenes.pop()?, original, story: Vec::new() };
+        let other = scenes.pop().filter(Scene::is_original)?;
+        Some(Self::new(scenes.pop()?, other, false))
+    }
+
+    /// By both kinds of triggers, on our server.
+    fn ways() -> Self {
+        Self::new(Scene::ours("by_statement"), Scene::ours("by_row"), true)
+    }
+
+    fn new(ours: Scene, other: Scene, by_statement: bool) -> Self {
+        let mut both = Self { ours, other, by_statement, story: Vec::new() };
         both.do_on_both(OWN_TYPES);
-        Some(both)
+        both
     }
 
     fn do_on_both(&mut self, sql: &str) {
         self.ours.exec(sql);
-        self.original.exec(sql);
+        self.other.exec(sql);
         self.story.push(sql.to_owned());
+    }
+
+    /// Triggers of all functions on a table.
+    fn capture(&mut self, table: &str, options: &str) {
+        self.other.capture_by_all(table, options);
+        if self.by_statement {
+            capture_statements(&mut self.ours, table, options);
+        } else {
+            self.ours.capture_by_all(table, options);
+        }
+        self.story.push(format!("-- captured with the options: {options}"));
     }
 
     /// The statement writes the same events on both.
@@ -43,20 +70,36 @@ impl Both {
     /// The statement has the same outcome on both; whether this is a success.
     #[track_caller]
     fn compare_outcomes(&mut self, sql: &str) -> bool {
-        let (ours, original) = (outcome(&mut self.ours, sql), outcome(&mut self.original, sql));
-        let agree = match (&ours, &original) {
-            // Its own errors have no better state.
-            (Err(ours), Err(original)) => ours == original || original == "XX000" && ours != "XX000",
-            _ => ours == original,
+        let (ours, other) = (outcome(&mut self.ours, sql), outcome(&mut self.other, sql));
+        let agree = match (&ours, &other) {
+            // The original's own errors have no better state.
+            (Err(ours), Err(other)) => ours == other || other == "XX000" && ours != "XX000",
+            _ => ours == other,
         };
         assert!(
             agree,
-            "{}\n\n{sql}\n\nours:\n{}\nthe original:\n{}",
+            "{}\n\n{sql}\n\nours:\n{}\nthe other:\n{}",
             self.story.join(";\n"),
             told(&ours),
-            told(&original)
+            told(&other)
         );
-        original.is_ok()
+        other.is_ok()
+    }
+}
+
+fn capture_statements(scene: &mut Scene, table: &str, options: &str) {
+    let comma = if options.is_empty() { "" } else { ", " };
+    for function in FUNCTIONS {
+        for (event, rows) in [
+            ("insert", "new table as new_rows"),
+            ("update", "old table as old_rows new table as new_rows"),
+            ("delete", "old table as old_rows"),
+        ] {
+            scene.exec(&format!(
+                "create trigger tap_{function}_{event} after {event} on {table} referencing {rows}
+                        for each statement execute function pgq.{function}('q'{comma}{options})"
+            ));
+        }
     }
 }
 
@@ -77,15 +120,6 @@ fn told(outcome: &Result<Vec<Event>, String>) -> String {
         Ok(events) => events.iter().map(|event| format!("{event}\n")).collect(),
         Err(state) => format!("error {state}\n"),
     }
-}
-
-/// A string constant, or NULL.
-fn literal(value: Option<&str>) -> String {
-    value.map_or_else(|| "null".to_owned(), |value| format!("'{}'", value.replace('\'', "''")))
-}
-
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[test]
@@ -110,9 +144,7 @@ fn every_type_of_the_server_is_among_those_compared() {
 }
 
 /// Each type and the arrays of it: each value comes, becomes the next, and goes.
-#[test]
-fn all_types() {
-    let Some(mut both) = Both::new() else { return };
+fn compare_types(mut both: Both) {
     let mut rng = Rng::with_seed(1);
     for kind in KINDS {
         let values: Vec<String> = kind.values().iter().map(|value| literal(Some(value))).collect();
@@ -127,9 +159,7 @@ fn all_types() {
 
 fn compare_values(both: &mut Both, of: &str, values: &[String]) {
     both.do_on_both(&format!("create table t (id serial primary key, v {of})"));
-    for scene in [&mut both.ours, &mut both.original] {
-        scene.capture_by_all("t", "'backup'");
-    }
+    both.capture("t", "'backup'");
     let rows: Vec<String> = values.iter().map(|value| format!("({value})")).collect();
     both.compare(&format!("insert into t (v) values (null), {}", rows.join(", ")));
     for value in values {
@@ -141,188 +171,13 @@ fn compare_values(both: &mut Both, of: &str, values: &[String]) {
     both.story.clear();
 }
 
-/// A table as it was drawn.
-struct Table {
-    /// Quoted, with its schema.
-    name: String,
-    columns: Vec<Column>,
-}
-
-struct Column {
-    /// Unquoted.
-    name: String,
-    kind: &'static Kind,
-    is_array: bool,
-    in_key: bool,
-}
-
-impl Column {
-    fn type_name(&self) -> String {
-        format!("{}{}", self.kind.name, if self.is_array { "[]" } else { "" })
-    }
-
-    fn value(&self, rng: &mut Rng) -> String {
-        if !self.in_key && rng.u8(..6) == 0 {
-            return "null".to_owned();
-        }
-        literal(Some(&if self.is_array { self.kind.array(rng) } else { self.kind.value(rng) }))
-    }
-}
-
-/// Names as nobody should give them.
-const NAMES: &[&str] = &[
-    "v",
-    "Qty",
-    "order",
-    "user",
-    "a b",
-    "a.b",
-    "é",
-    "ключ",
-    "a\"b",
-    "a'b",
-    "a\\b",
-    "_x",
-    "a$",
-    "1st",
-    "x%y",
-    "x&y=z",
-    "x+y",
-    "tab\t",
-    "new\nline",
-    "🐘",
-    "-",
-    "zone",
-    "TABLE",
-    "ev_data",
-    "_pgq_x",
-    "id id",
-    "null",
-    "a_name_that_is_as_long_as_the_server_lets_any_name_be_63_bytes_",
-    "é_that_is_cut_in_no_character",
-];
-
-impl Table {
-    fn draw(rng: &mut Rng) -> Self {
-        let schema = *rng.choice(&["public", "Sch ema", "select", "ü", "q\"\\'"]).expect("there are some");
-        let table = *rng.choice(NAMES).expect("there are some");
-        let mut names = NAMES.to_vec();
-        rng.shuffle(&mut names);
-        let mut columns: Vec<Column> = (0..rng.usize(1..10))
-            .map(|_| {
-                let kind = rng.choice(KINDS).expect("there are some");
-                let is_array = rng.u8(..4) == 0 && kinds::array_of(kind).is_some();
-                let in_key = !is_array && KEYS.contains(&kind.name) && rng.u8(..3) == 0;
-                Column { name: names.pop().expect("enough of them").to_owned(), kind, is_array, in_key }
-            })
-            .collect();
-        // By which statements find their rows.
-        let has_key = columns.iter().any(|column| column.in_key);
-        let number = KINDS.iter().find(|kind| kind.name == "int4").expect("it is there");
-        let in_key = !has_key && rng.u8(..8) > 0;
-        columns.insert(
-            rng.usize(..=columns.len()),
-            Column { name: "number".to_owned(), kind: number, is_array: false, in_key },
-        );
-        Self { name: format!("{}.{}", identifier(schema), identifier(table)), columns }
-    }
-
-    /// With columns that are dropped again, and the key in any order.
-    fn create(&self, rng: &mut Rng) -> String {
-        let mut definitions = Vec::new();
-        let mut dropped = Vec::new();
-        for column in &self.columns {
-            if rng.u8(..5) == 0 {
-                dropped.push(format!("drop column gone{}", dropped.len()));
-                definitions.push(format!("gone{} text default 'gone'", dropped.len() - 1));
-            }
-            definitions.push(format!("{} {}", identifier(&column.name), column.type_name()));
-        }
-        let mut key: Vec<String> = self
-            .columns
-            .iter()
-            .filter(|column| column.in_key)
-            .map(|column| identifier(&column.name))
-            .collect();
-        rng.shuffle(&mut key);
-        if !key.is_empty() {
-            definitions.push(format!("primary key ({})", key.join(", ")));
-        }
-        let schema = self.name.rsplit_once(".\"").expect("a schema").0;
-        let mut sql = format!(
-            "create schema if not exists {schema}; create table {} ({})",
-            self.name,
-            definitions.join(", ")
-        );
-        if !dropped.is_empty() {
-            sql += &format!("; alter table {} {}", self.name, dropped.join(", "));
-        }
-        sql
-    }
-
-    /// Options that name columns only where both read the list in the same way.
-    fn options(&self, rng: &mut Rng) -> String {
-        let mut names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        names.retain(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'));
-        let mut options = String::new();
-        if rng.u8(..3) == 0 {
-            options += ", 'backup'";
-        }
-        for (option, chance) in [("ignore", 3), ("pkey", 6)] {
-            if rng.u8(..chance) == 0 {
-                rng.shuffle(&mut names);
-                options += &format!(", '{option}={}'", names[..rng.usize(1..=names.len().min(3))].join(","));
-            }
-        }
-        options
-    }
-
-    fn insert(&self, rng: &mut Rng, numbers: std::ops::Range<u32>) -> String {
-        let names: Vec<String> = self.columns.iter().map(|column| identifier(&column.name)).collect();
-        let row = |number: u32| {
-            let value = |column: &Column, rng: &mut Rng| {
-                if column.name == "number" { number.to_string() } else { column.value(rng) }
-            };
-            let values: Vec<String> = self.columns.iter().map(|column| value(column, rng)).collect();
-            format!("({})", values.join(", "))
-        };
-        let rows: Vec<String> = numbers.map(row).collect();
-        format!("insert into {} ({}) values {}", self.name, names.join(", "), rows.join(", "))
-    }
-
-    fn update(&self, rng: &mut Rng, number: u32) -> String {
-        let mut columns: Vec<&Column> =
-            self.columns.iter().filter(|column| column.name != "number").collect();
-        rng.shuffle(&mut columns);
-        let assignments: Vec<String> = columns[..rng.usize(1..=columns.len().min(3))]
-            .iter()
-            .map(|column| {
-                let name = identifier(&column.name);
-                // A key may be told to stay; that it must not change is soon seen.
-                let stays = rng.u8(..10) < if column.in_key { 8 } else { 1 };
-                format!("{name} = {}", if stays { name.clone() } else { column.value(rng) })
-            })
-            .collect();
-        format!("update {} set {} where number = {number}", self.name, assignments.join(", "))
-    }
-}
-
-fn compare_generated(seeds: std::ops::Range<u64>) {
-    let Some(mut both) = Both::new() else { return };
+fn compare_generated(mut both: Both, seeds: Range<u64>) {
     for seed in seeds {
         let mut rng = Rng::with_seed(seed);
         let table = Table::draw(&mut rng);
         both.story = vec![format!("-- seed {seed}")];
         both.do_on_both(&table.create(&mut rng));
-        let options = table.options(&mut rng);
-        let when = if rng.u8(..4) == 0 { "before" } else { "after" };
-        for function in FUNCTIONS {
-            both.do_on_both(&format!(
-                "create trigger tap_{function} {when} insert or update or delete on {}
-                        for each row execute function pgq.{function}('q'{options})",
-                table.name
-            ));
-        }
+        both.capture(&table.name, &table.options(&mut rng));
         let zone = *rng.choice(&["UTC", "America/St_Johns", "Asia/Kolkata", "<far>+11:30"]).expect("some");
         let intervals =
             *rng.choice(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]).expect("some");
@@ -352,27 +207,13 @@ fn compare_generated(seeds: std::ops::Range<u64>) {
     }
 }
 
-#[test]
-fn generated_tables() {
-    compare_generated(0..12);
-}
-
-#[test]
-fn more_generated_tables() {
-    compare_generated(12..24);
-}
-
-#[test]
-fn huge_values_and_many_columns() {
-    let Some(mut both) = Both::new() else { return };
+fn compare_huge_values_and_many_columns(mut both: Both) {
     // Compressed, stored aside, and both; each kept while another column changes.
     both.do_on_both(
         "create table t (id int primary key, short text, plain text, compressed text, aside text);
          alter table t alter plain set storage plain, alter compressed set storage main, alter aside set storage external",
     );
-    for scene in [&mut both.ours, &mut both.original] {
-        scene.capture_by_all("t", "'backup'");
-    }
+    both.capture("t", "'backup'");
     both.compare(
         "insert into t select 1, 'x', repeat('p', 5000), repeat(E'é''\\\\', 300000), string_agg(md5(n::text), '')
            from generate_series(1, 20000) n",
@@ -385,11 +226,60 @@ fn huge_values_and_many_columns() {
     let columns: Vec<String> =
         (0..1500).map(|n| format!("c{n} {}", ["int", "text", "bool"][n % 3])).collect();
     both.do_on_both(&format!("create table wide (id int primary key, {})", columns.join(", ")));
-    for scene in [&mut both.ours, &mut both.original] {
-        scene.capture_by_all("wide", "'ignore=c7,c8'");
-    }
+    both.capture("wide", "'ignore=c7,c8'");
     both.compare("insert into wide (id, c0, c1, c1499) values (1, 5, 'x', true)");
     both.compare("update wide set c1200 = 7, c1 = null");
     both.compare("update wide set c8 = true");
     both.compare("delete from wide");
+}
+
+mod on_both_servers {
+    use super::*;
+
+    #[test]
+    fn all_types() {
+        if let Some(both) = Both::servers() {
+            compare_types(both);
+        }
+    }
+
+    #[test]
+    fn generated_tables() {
+        if let Some(both) = Both::servers() {
+            compare_generated(both, 0..12);
+        }
+    }
+
+    #[test]
+    fn more_generated_tables() {
+        if let Some(both) = Both::servers() {
+            compare_generated(both, 12..24);
+        }
+    }
+
+    #[test]
+    fn huge_values_and_many_columns() {
+        if let Some(both) = Both::servers() {
+            compare_huge_values_and_many_columns(both);
+        }
+    }
+}
+
+mod in_both_ways {
+    use super::*;
+
+    #[test]
+    fn all_types() {
+        compare_types(Both::ways());
+    }
+
+    #[test]
+    fn generated_tables() {
+        compare_generated(Both::ways(), 24..36);
+    }
+
+    #[test]
+    fn huge_values_and_many_columns() {
+        compare_huge_values_and_many_columns(Both::ways());
+    }
 }
