@@ -83,12 +83,19 @@ fn another_session_may_replace_it() {
 fn its_errors_are_those_of_the_statement() {
     for scene in Scene::on_each("interception") {
         let mut scene = with_table(scene);
-        scene.exec(&replaced_by("raise exception 'no %', ev_type using errcode = 'data_exception';"));
+        scene.exec(&replaced_by("raise exception 'no %', ev_type using errcode = 'PQ001';"));
         for function in FUNCTIONS {
             scene.capture("t", &format!("{function}('q')"));
-            let error = scene.session.error("insert into t values (1)");
-            assert_eq!(error.code, "22000", "{}", scene.whose());
-            assert!(error.message.starts_with("no "), "{error:?}");
+            let error = scene.session.batch_execute("insert into t values (1)").unwrap_err();
+            let error = error.as_db_error().unwrap();
+            // A state that the server does not know, too, and where it comes from.
+            assert_eq!(error.code().code(), "PQ001", "{}", scene.whose());
+            assert!(error.message().starts_with("no "), "{error:?}");
+            let context = error.where_().unwrap();
+            assert!(context.contains("PL/pgSQL function pgq.insert_event"), "{}: {context}", scene.whose());
+            if !scene.is_original() {
+                assert!(context.contains("tap") && context.contains("public.t"), "{context}");
+            }
         }
     }
 }
