@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use fastrand::Rng;
 
-use super::kinds::{self, KEYS, KINDS, Kind};
+use super::kinds::{KEYS, KINDS, Kind, array_of};
 
 /// A table as it was drawn.
 pub struct Table {
@@ -68,16 +68,16 @@ const NAMES: &[&str] = &[
 ];
 
 impl Table {
-    /// Any table.
-    pub fn draw(rng: &mut Rng) -> Self {
+    /// Any table with columns of these types.
+    pub fn draw(rng: &mut Rng, kinds: &[&'static Kind]) -> Self {
         let schema = *rng.choice(&["public", "Sch ema", "select", "ü", "q\"\\'"]).expect("there are some");
         let table = *rng.choice(NAMES).expect("there are some");
         let mut names = NAMES.to_vec();
         rng.shuffle(&mut names);
         let mut columns: Vec<Column> = (0..rng.usize(1..10))
             .map(|_| {
-                let kind = rng.choice(KINDS).expect("there are some");
-                let is_array = rng.u8(..4) == 0 && kinds::array_of(kind).is_some();
+                let kind = *rng.choice(kinds).expect("there are some");
+                let is_array = rng.u8(..4) == 0 && array_of(kind).is_some();
                 let in_key = !is_array && KEYS.contains(&kind.name) && rng.u8(..3) == 0;
                 Column { name: names.pop().expect("enough of them").to_owned(), kind, is_array, in_key }
             })
