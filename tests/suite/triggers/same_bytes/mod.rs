@@ -68,15 +68,15 @@ impl Both {
         self.story.push(format!("-- captured with the options: {options}"));
     }
 
-    /// The statement writes the same events on both.
+    /// The statement writes the same events on both, and so many.
     #[track_caller]
-    fn compare(&mut self, sql: &str) {
-        assert!(self.compare_outcomes(sql), "{sql}: fails on both");
+    fn compare(&mut self, sql: &str) -> usize {
+        self.compare_outcomes(sql).unwrap_or_else(|| panic!("{sql}: fails on both"))
     }
 
-    /// The statement has the same outcome on both; whether this is a success.
+    /// The statement has the same outcome on both: so many events, or none if it fails.
     #[track_caller]
-    fn compare_outcomes(&mut self, sql: &str) -> bool {
+    fn compare_outcomes(&mut self, sql: &str) -> Option<usize> {
         let (ours, other) = (outcome(&mut self.ours, sql), outcome(&mut self.other, sql));
         let agree = match (&ours, &other) {
             // The original's own errors have no better state.
@@ -90,7 +90,7 @@ impl Both {
             told(&ours),
             told(&other)
         );
-        other.is_ok()
+        other.ok().map(|events| events.len())
     }
 }
 
@@ -168,7 +168,8 @@ fn compare_values(both: &mut Both, of: &str, values: &[String]) {
     both.do_on_both(&format!("create table t (id serial primary key, v {of})"));
     both.capture("t", "'backup'");
     let rows: Vec<String> = values.iter().map(|value| format!("({value})")).collect();
-    both.compare(&format!("insert into t (v) values (null), {}", rows.join(", ")));
+    let written = both.compare(&format!("insert into t (v) values (null), {}", rows.join(", ")));
+    assert_eq!(written, (1 + rows.len()) * FUNCTIONS.len());
     for value in values {
         both.compare(&format!("update t set v = {value} where id < 3"));
     }
@@ -184,7 +185,11 @@ fn compare_generated(mut both: Both, seeds: Range<u64>) {
         let table = Table::draw(&mut rng, &both.kinds);
         both.story = vec![format!("-- seed {seed}")];
         both.do_on_both(&table.create(&mut rng));
-        both.capture(&table.name, &table.options(&mut rng));
+        let mut options = table.options(&mut rng);
+        if both.by_statement {
+            options.extend(table.more_options(&mut rng));
+        }
+        both.capture(&table.name, &options.join(", "));
         let zone = *rng.choice(&["UTC", "America/St_Johns", "Asia/Kolkata", "<far>+11:30"]).expect("some");
         let intervals =
             *rng.choice(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]).expect("some");
@@ -194,7 +199,7 @@ fn compare_generated(mut both: Both, seeds: Range<u64>) {
         ));
 
         let mut successes = 0;
-        let mut compare = |sql: &str| successes += u32::from(both.compare_outcomes(sql));
+        let mut compare = |sql: &str| successes += usize::from(both.compare_outcomes(sql).is_some());
         compare(&table.insert(&mut rng, 0..5));
         for number in 5..12 {
             compare(&table.insert(&mut rng, number..number + 1));
@@ -204,12 +209,13 @@ fn compare_generated(mut both: Both, seeds: Range<u64>) {
             compare(&table.update(&mut rng, number));
         }
         compare(&format!("update {} set number = number", table.name));
+        compare(&format!("update {} set number = number + 100 where number > 9", table.name));
         for number in 0..3 {
             compare(&format!("delete from {} where number = {number}", table.name));
         }
         compare(&format!("delete from {}", table.name));
         // Those without a key have no more.
-        assert!(successes >= 8, "seed {seed} compares errors: {successes} of 28 statements did something");
+        assert!(successes >= 8, "seed {seed} compares errors: {successes} of 29 statements did something");
         both.do_on_both(&format!("drop table {}", table.name));
     }
 }
@@ -282,7 +288,7 @@ mod in_both_ways {
 
     #[test]
     fn generated_tables() {
-        compare_generated(Both::ways(), 24..36);
+        compare_generated(Both::ways(), 24..48);
     }
 
     #[test]

@@ -126,8 +126,8 @@ impl Table {
         sql
     }
 
-    /// Options that name columns only where both read the list in the same way.
-    pub fn options(&self, rng: &mut Rng) -> String {
+    /// Options that both servers read in the same way.
+    pub fn options(&self, rng: &mut Rng) -> Vec<String> {
         let mut names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
         names.retain(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'));
         let mut options = Vec::new();
@@ -140,7 +140,15 @@ impl Table {
                 options.push(format!("'{option}={}'", names[..rng.usize(1..=names.len().min(3))].join(",")));
             }
         }
-        options.join(", ")
+        options
+    }
+
+    /// Options that only our server reads, or that cost too much everywhere.
+    pub fn more_options(&self, rng: &mut Rng) -> Vec<String> {
+        let mut options =
+            ["'keyupdate'", "'nogenerated'", "'when=number % 3 > 0'", "'ev_extra3=number + 1'"].to_vec();
+        rng.shuffle(&mut options);
+        options[..rng.usize(..3)].iter().map(|option| (*option).to_owned()).collect()
     }
 
     /// Rows with these numbers.
