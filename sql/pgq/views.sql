@@ -61,6 +61,21 @@ CREATE VIEW pgq.captured_tables AS
                          WHERE g.tgrelid = p.relid AND g.tgtype & 32 <> 0
                            AND s.queue_name = ANY (pgq._trigger_arguments(g.tgargs))))
                     THEN 'a partition has no trigger for TRUNCATE'
+                WHEN s.level = 'row' AND EXISTS (
+                    SELECT FROM pg_catalog.pg_inherits i
+                     WHERE i.inhparent = s.relid AND NOT EXISTS (
+                        SELECT FROM pg_catalog.pg_trigger g
+                         WHERE g.tgrelid = i.inhrelid AND g.tgtype & 29 > 1
+                           AND s.queue_name = ANY (pgq._trigger_arguments(g.tgargs))))
+                    THEN 'a child table is not captured'
+                WHEN s.level = 'statement' AND s.operations <> '{truncate}' AND EXISTS (
+                    SELECT FROM pg_catalog.pg_trigger g
+                      JOIN pg_catalog.pg_proc f ON f.oid = g.tgfoid
+                      JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
+                     WHERE g.tgrelid = s.relid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+                       AND g.tgtype & 66 = 0 AND g.tgtype & 28 <> 0
+                       AND NOT (n.nspname = 'pgq' AND f.proname LIKE '%triga'))
+                    THEN 'what another trigger changes is written before the change that made it fire'
            END AS problem
       FROM (SELECT g.tgrelid AS relid, a.queue_name, f.proname::text AS function_name,
                    CASE WHEN pg_catalog.bool_or(g.tgtype & 1 <> 0) THEN 'row' ELSE 'statement' END AS level,

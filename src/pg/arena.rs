@@ -46,6 +46,13 @@ impl Arena {
         work()
     }
 
+    /// How much memory it has taken of the system.
+    #[inline]
+    pub fn size(&self) -> usize {
+        // SAFETY: the context is live.
+        unsafe { (*self.0).mem_allocated }
+    }
+
     /// Frees what was allocated within.
     pub fn reset(&mut self) {
         // SAFETY: who borrows what lives in it cannot hold this exclusively.

@@ -9,8 +9,9 @@ use pgrx::pg_sys;
 unsafe extern "C-unwind" {
     /// `nextval()` by OID; `check_permissions` false leaves the sequence's own ACL out of it.
     pub fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
-    /// Not among pgrx's bindings, as the one above and the one below.
+    /// Not among pgrx's bindings, as the one above and the two below.
     pub fn Async_Notify(channel: *const std::ffi::c_char, payload: *const std::ffi::c_char);
+    pub fn find_inheritance_children(parent: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> *mut pg_sys::List;
     pub fn hash_bytes_extended(bytes: *const u8, length: std::ffi::c_int, seed: u64) -> u64;
     pub fn RelationIdGetRelation(relationId: pg_sys::Oid) -> pg_sys::Relation;
     pub fn RelationClose(relation: pg_sys::Relation);

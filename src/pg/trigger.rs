@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::call::Call;
+use super::guard::guarded;
 use super::raw;
 use super::table::Table;
 use super::text::Text;
@@ -35,15 +36,26 @@ pub enum Family {
 }
 
 impl Family {
-    fn of(class: &pg_sys::FormData_pg_class) -> Option<Family> {
+    /// # Safety
+    /// The relation is open.
+    unsafe fn of(relation: pg_sys::Relation) -> Option<Family> {
+        // SAFETY: the caller's promise.
+        let (table, class) = unsafe { ((*relation).rd_id, &*(*relation).rd_rel) };
         if class.relispartition {
             Some(Family::Partition)
         } else if class.relkind == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char {
             Some(Family::Partitioned)
         } else {
-            class.relhassubclass.then_some(Family::Parent)
+            // The flag stays when the last child goes.
+            (class.relhassubclass && has_children(table)).then_some(Family::Parent)
         }
     }
+}
+
+fn has_children(table: Oid) -> bool {
+    const NO_LOCK: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
+    // SAFETY: a look into the catalog by OID.
+    guarded(|| unsafe { !raw::find_inheritance_children(table, NO_LOCK).is_null() })
 }
 
 /// A trigger that is firing: what for, and on which table.
@@ -116,8 +128,7 @@ impl<'a> Firing<'a> {
     /// What the table is to other tables, if rows of it are changed through another's name or others' through its name.
     pub fn family(self) -> Option<Family> {
         // SAFETY: the relation is open.
-        let class = unsafe { &*(*self.data.tg_relation).rd_rel };
-        Family::of(class)
+        unsafe { Family::of(self.data.tg_relation) }
     }
 
     /// What happens to the table.

@@ -21,11 +21,12 @@ use crate::pg::text::Text;
 use crate::pg::trigger::Timing;
 use crate::pg::tuplestore::RowSink;
 use crate::pg::value::{Type, Value};
-use order::Order;
+use order::{Order, Wanted};
 use pgq_core::change::Operation;
 use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
 use std::ffi::CStr;
-use tree::Member;
+use tree::{Existing, Maker, Member};
 
 /// `capture(i_table, i_queue, i_function, i_options, i_operations)`: makes the triggers, in the place of those that an
 /// earlier call has made for this queue. A row for each trigger that was created, kept or dropped.
@@ -38,8 +39,13 @@ pub fn capture(call: &Call) -> Result<Value> {
         check(&order, member)?;
     }
     warn_of_writers(&members);
+    let mut missing = Vec::new();
     for member in &members {
-        establish(&order, member, &mut report)?;
+        missing.push((member, discard(&order, member, &mut report)?));
+    }
+    // Not before all are through: copies for a partition must not meet a trigger that it had of its own.
+    for (member, triggers) in missing {
+        create(member, &triggers, &mut report);
     }
     Ok(Value::Null)
 }
@@ -49,7 +55,7 @@ pub fn uncapture(call: &Call) -> Result<Value> {
     let order = Order::nothing(call)?;
     let mut report = call.rows()?;
     for member in &lock_tree(&order)? {
-        establish(&order, member, &mut report)?;
+        discard(&order, member, &mut report)?;
     }
     Ok(Value::Null)
 }
@@ -57,13 +63,21 @@ pub fn uncapture(call: &Call) -> Result<Value> {
 /// The tables, locked as CREATE TRIGGER would.
 fn lock_tree(order: &Order) -> Result<Vec<Member>> {
     let _settings = Overrides::begin(&PLAIN_NAMES);
-    let members = tree::members(order.table)?;
-    for member in &members {
-        // Who may not do it must not hold up others by trying.
-        privilege::require(member.oid, TableRight::Trigger);
-        lock::lock_for_trigger(member.oid);
+    let mut locked = Vec::new();
+    loop {
+        let members = tree::members(order.table)?;
+        let new: Vec<Oid> =
+            members.iter().map(|member| member.oid).filter(|oid| !locked.contains(oid)).collect();
+        if new.is_empty() {
+            return Ok(members);
+        }
+        for table in new {
+            // Who may not do it must not hold up others by trying.
+            privilege::require(table, TableRight::Trigger);
+            lock::lock_for_trigger(table);
+            locked.push(table);
+        }
     }
-    tree::members(order.table)
 }
 
 fn require_queue(queue: &[u8]) -> Result<()> {
@@ -102,7 +116,7 @@ fn check(order: &Order, member: &Member) -> Result<()> {
 /// Tells who may change the tables, but could then not write events.
 fn warn_of_writers(members: &[Member]) {
     static WRITERS: Statement = Statement::reading(
-        "SELECT coalesce(string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname), CASE WHEN bool_or(a.grantee = 0) THEN 'PUBLIC' END)
+        "SELECT string_agg(coalesce(quote_ident(r.rolname), 'PUBLIC'), ', ' ORDER BY r.rolname)
            FROM (SELECT DISTINCT x.grantee
                    FROM pg_class c,
                         aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
@@ -125,16 +139,16 @@ fn warn_of_writers(members: &[Member]) {
     }
 }
 
-/// Makes the triggers of a table what the order wants them to be, and reports it.
-fn establish(order: &Order, member: &Member, report: &mut RowSink) -> Result<()> {
+/// Drops triggers of a table that the order does not want, and tells those that it wants and that are missing.
+fn discard(order: &Order, member: &Member, report: &mut RowSink) -> Result<Vec<Wanted>> {
     let _settings = Overrides::begin(&PLAIN_NAMES);
     let mut wanted = order.triggers_for(member);
     for trigger in tree::triggers(member, &order.queue) {
-        if !trigger.is_by_capture {
+        if trigger.maker != Maker::Capture {
             if wanted.is_empty() {
                 continue;
             }
-            return Err(captured_already(member, &order.queue, &trigger.name));
+            return Err(captured_already(member, &order.queue, &trigger));
         }
         let place =
             wanted.iter().position(|(_, definition)| trigger.is_enabled && *definition == trigger.definition);
@@ -151,11 +165,15 @@ fn establish(order: &Order, member: &Member, report: &mut RowSink) -> Result<()>
         };
         put(report, action, member, &trigger.name, &trigger.definition);
     }
-    for (name, definition) in wanted {
-        spi::run(&definition, &[]);
-        put(report, "created", member, &name, &definition);
+    Ok(wanted)
+}
+
+fn create(member: &Member, triggers: &[Wanted], report: &mut RowSink) {
+    let _settings = Overrides::begin(&PLAIN_NAMES);
+    for (name, definition) in triggers {
+        spi::run(definition, &[]);
+        put(report, "created", member, name, definition);
     }
-    Ok(())
 }
 
 fn put(report: &mut RowSink, action: &str, member: &Member, trigger: &[u8], definition: &[u8]) {
@@ -164,12 +182,16 @@ fn put(report: &mut RowSink, action: &str, member: &Member, trigger: &[u8], defi
     report.put(&[action.into(), Value::Oid(member.oid), trigger, definition]);
 }
 
-fn captured_already(member: &Member, queue: &[u8], trigger: &[u8]) -> Error {
+fn captured_already(member: &Member, queue: &[u8], trigger: &Existing) -> Error {
+    let origin = match trigger.maker {
+        Maker::Server => "which the table that it is a partition of has given to it",
+        _ => "which was not made by pgq.capture()",
+    };
     Error::new(
         PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
         format!("table {} is captured into queue \"{}\" already", Text(&member.name), Text(queue)),
     )
-    .detail(format!("Trigger \"{}\" does it, which was not made by pgq.capture().", Text(trigger)))
+    .detail(format!("Trigger \"{}\" does it, {origin}.", Text(&trigger.name)))
     .hint("DROP TRIGGER first, or each change would be written twice.")
 }
 
@@ -183,7 +205,8 @@ impl Format {
 }
 
 /// Under which our statements mean what they say, and the catalog shows definitions as we write them.
-const PLAIN_NAMES: [(&CStr, &CStr); 2] = [FIXED_SEARCH_PATH, PLAIN_QUOTING];
+const PLAIN_NAMES: [(&CStr, &CStr); 3] =
+    [FIXED_SEARCH_PATH, PLAIN_QUOTING, (c"standard_conforming_strings", c"on")];
 
 /// The operations that can be captured.
 const OPERATIONS: [Operation; 4] =

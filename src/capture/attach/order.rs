@@ -8,7 +8,6 @@ use crate::pg::call::Call;
 use crate::pg::table::quoted_if_needed;
 use crate::pg::text::Text;
 use pgq_core::change::Operation;
-use pgq_core::codec::partial_sql;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 
@@ -71,7 +70,7 @@ impl Order {
         let of_rows: Vec<Operation> =
             self.operations.iter().copied().filter(|operation| *operation != Operation::Truncate).collect();
         if member.gets_row_trigger && !of_rows.is_empty() {
-            wanted.push(self.trigger(member, "", &of_rows, "", "ROW"));
+            wanted.push(self.trigger(member, "_row", &of_rows, "", "ROW"));
         }
         if member.gets_statement_triggers {
             for operation in of_rows {
@@ -105,10 +104,10 @@ impl Order {
         let listed = LISTED.iter().filter(|operation| operations.contains(operation));
         let events: Vec<&str> = listed.map(|operation| operation.name()).collect();
         let mut arguments = Vec::new();
-        partial_sql::literal(&mut arguments, &self.queue);
+        literal(&mut arguments, &self.queue);
         for option in self.options_for(operations[0]) {
             arguments.extend_from_slice(b", ");
-            partial_sql::literal(&mut arguments, option);
+            literal(&mut arguments, option);
         }
         let definition = [
             b"CREATE TRIGGER ".as_slice(),
@@ -124,11 +123,24 @@ impl Order {
         (name, definition)
     }
 
+    /// There always is a suffix, or the trigger of one queue could have the name of another queue's.
     fn name(&self, suffix: &str) -> Vec<u8> {
         /// What the server can store.
         const MOST: usize = 63;
         [&Text(&self.queue).fitted(PREFIX, MOST - suffix.len()), suffix.as_bytes()].concat()
     }
+}
+
+/// A string constant under `standard_conforming_strings`, as the catalog's own function writes it.
+fn literal(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'\'');
+    for &byte in text {
+        if byte == b'\'' {
+            out.push(byte);
+        }
+        out.push(byte);
+    }
+    out.push(b'\'');
 }
 
 fn operations(names: &[Text]) -> Result<Vec<Operation>> {

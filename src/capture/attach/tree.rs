@@ -14,6 +14,8 @@ pub struct Member {
     /// `schema.table`, quoted where needed.
     pub name: Vec<u8>,
     is_partitioned: bool,
+    /// It is a partition of another of the tree, whose row triggers the server copies.
+    gets_copies: bool,
     /// Fires for each row, here or in the partitions.
     pub gets_row_trigger: bool,
     /// Fires for each statement.
@@ -41,14 +43,14 @@ impl Member {
             )
             .hint("A view is captured by an INSTEAD OF trigger with option pkey=."));
         }
-        let gets_statement_triggers = row.flag(3);
+        let (gets_statement_triggers, gets_copies) = (row.flag(3), row.flag(4));
         Ok(Member {
             oid: Oid::from(row.big(0).expect("a table has an OID") as u32),
             name,
             is_partitioned: kind == b"p",
+            gets_copies,
             gets_statement_triggers,
-            // Those under a partitioned table get the server's copies of its trigger.
-            gets_row_trigger: !gets_statement_triggers && !row.flag(4),
+            gets_row_trigger: !gets_statement_triggers && !gets_copies,
         })
     }
 }
@@ -56,12 +58,14 @@ impl Member {
 /// The table and what is below it, each once, parents before children.
 pub fn members(table: Oid) -> Result<Vec<Member>> {
     static MEMBERS: Statement = Statement::reading(
-        "WITH RECURSIVE tree (oid, depth, is_copied) AS (
+        "WITH RECURSIVE tree (oid, depth, gets_copies) AS (
              SELECT $1::oid, 0, false
              UNION ALL
              SELECT i.inhrelid, t.depth + 1, p.relkind = 'p'
                FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class p ON p.oid = i.inhparent)
-         SELECT c.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind::text,
+         SELECT c.oid::bigint,
+                CASE WHEN n.oid = pg_my_temp_schema() THEN 'pg_temp' ELSE quote_ident(n.nspname) END || '.' || quote_ident(c.relname),
+                c.relkind::text,
                 c.relkind = 'r'
                 AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
                 AND NOT EXISTS (
@@ -69,9 +73,9 @@ pub fn members(table: Oid) -> Result<Vec<Member>> {
                      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
                        AND g.tgtype & 66 = 0 /* AFTER */ AND g.tgtype & 28 <> 0 /* of rows */
                        AND NOT (f.pronamespace = 'pgq'::regnamespace AND f.proname LIKE '%triga')),
-                bool_or(t.is_copied)
+                bool_or(t.gets_copies)
            FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-          GROUP BY c.oid, c.relname, c.relkind, n.nspname
+          GROUP BY c.oid, c.relname, c.relkind, n.oid, n.nspname
           ORDER BY max(t.depth), c.oid",
         &[Type::Big],
     );
@@ -91,30 +95,48 @@ pub struct Existing {
     pub name: Vec<u8>,
     pub definition: Vec<u8>,
     pub is_enabled: bool,
-    /// By its name.
-    pub is_by_capture: bool,
+    pub maker: Maker,
 }
 
-/// The triggers of a table that write into this queue; those that the server has copied from a parent are the
-/// parent's.
+/// Who has made a trigger.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// `pgq.capture()`, by the trigger's name.
+    Capture,
+    /// Somebody by hand.
+    Hand,
+    /// The server, which has copied it from a table above those of the order.
+    Server,
+}
+
+/// The triggers of a table that write into this queue. What the server has copied within the tree is left out: it comes
+/// and goes with the parent's.
 pub fn triggers(member: &Member, queue: &[u8]) -> Vec<Existing> {
     static TRIGGERS: Statement = Statement::reading(
-        "SELECT g.tgname::text, pg_get_triggerdef(g.oid), g.tgenabled <> 'D'
+        "SELECT g.tgname::text, pg_get_triggerdef(g.oid), g.tgenabled <> 'D', g.tgparentid <> 0
            FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
-          WHERE g.tgrelid = $1::oid AND NOT g.tgisinternal AND g.tgparentid = 0
+          WHERE g.tgrelid = $1::oid AND NOT g.tgisinternal AND (g.tgparentid = 0 OR $3)
             AND f.pronamespace = 'pgq'::regnamespace AND f.proname LIKE '%triga'
             AND (pgq._trigger_arguments(g.tgargs))[1] = $2
           ORDER BY g.tgname",
-        &[Type::Big, Type::Text],
+        &[Type::Big, Type::Text, Type::Bool],
     );
     let existing = |row: Row| {
         let name = row.text(0).expect("a trigger has a name").0.to_vec();
         Existing {
-            is_by_capture: name.starts_with(PREFIX),
+            maker: match row.flag(3) {
+                true => Maker::Server,
+                false if name.starts_with(PREFIX) => Maker::Capture,
+                false => Maker::Hand,
+            },
             name,
             definition: row.text(1).expect("a trigger has a definition").0.to_vec(),
             is_enabled: row.flag(2),
         }
     };
-    TRIGGERS.rows(&[member.id(), queue.to_vec().into()]).into_iter().map(existing).collect()
+    TRIGGERS
+        .rows(&[member.id(), queue.to_vec().into(), Value::Bool(!member.gets_copies)])
+        .into_iter()
+        .map(existing)
+        .collect()
 }

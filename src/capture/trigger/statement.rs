@@ -16,7 +16,7 @@ use crate::pg::trigger::{Family, Firing};
 use pgq_core::change::Operation;
 use pgrx::PgSqlErrorCode;
 
-/// Rows whose events are written together, and bytes of events that are held before.
+/// Rows whose events are written together, and memory that may be taken for fewer.
 const CHUNK_ROWS: usize = 1000;
 const CHUNK_BYTES: usize = 4 << 20;
 
@@ -36,7 +36,7 @@ pub fn capture(plan: &Plan, firing: Firing) -> Result<()> {
         _ => None,
     };
     let mut waiting: Vec<Fields> = Vec::new();
-    let (mut rows_seen, mut bytes) = (0, 0);
+    let mut rows_seen = 0;
     let mut arena = Arena::of_call();
     while let Some(rows) = transition.next() {
         plan.require_allowed(operation)?;
@@ -45,16 +45,14 @@ pub fn capture(plan: &Plan, firing: Firing) -> Result<()> {
                 if queue.is_none() {
                     return delivery::deliver(plan, event);
                 }
-                bytes += event.iter().flatten().map(|field| field.len()).sum::<usize>();
                 waiting.push(delivery::to_fields(&event)?);
                 Ok(())
             })
         })?;
         rows_seen += 1;
-        if rows_seen % CHUNK_ROWS == 0 || bytes > CHUNK_BYTES {
+        if rows_seen % CHUNK_ROWS == 0 || arena.size() > CHUNK_BYTES {
             write(queue, &mut waiting)?;
             arena.reset();
-            bytes = 0;
         }
     }
     write(queue, &mut waiting)
