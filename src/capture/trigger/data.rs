@@ -153,5 +153,5 @@ fn null_key(plan: &Plan, column: &Column) -> Error {
         format!("key column \"{}\" of table {} is NULL", Text(&column.name), Text(&plan.full_name)),
     )
     .detail("The row cannot be told from others.")
-    .hint("The columns of option pkey= must not be NULL.")
+    .hint("Name columns as the key that are NOT NULL.")
 }

@@ -106,5 +106,8 @@ fn key_update(plan: &Plan, column: usize) -> Error {
             Text(&plan.full_name)
         ),
     )
-    .hint("Delete the row and insert it under its new key, or give the trigger the option keyupdate, which writes such a pair of events.")
+    .hint(
+        "Delete the row and insert it under its new key. With the option keyupdate logutriga, jsontriga and sqltriga \
+         write it as if you had.",
+    )
 }
