@@ -236,6 +236,11 @@ fn read<T>(
     decode(text).map_err(|malformed| Undecodable::Malformed { field, malformed })
 }
 
+/// What the documentation of capture shows, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/capture.md")]
+struct Documentation;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
