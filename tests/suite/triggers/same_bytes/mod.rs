@@ -3,7 +3,7 @@
 //! Every type that the server ships, and types made of them; tables, names, rows, options and settings come from a
 //! generator with a seed, which a failure tells. What differs on purpose is in `differences`.
 
-mod kinds;
+pub(super) mod kinds;
 
 use fastrand::Rng;
 use kinds::{KEYS, KINDS, Kind, OWN_TYPES};
@@ -142,18 +142,18 @@ fn compare_values(both: &mut Both, of: &str, values: &[String]) {
 }
 
 /// A table as it was drawn.
-struct Table {
+pub(super) struct Table {
     /// Quoted, with its schema.
-    name: String,
-    columns: Vec<Column>,
+    pub name: String,
+    pub columns: Vec<Column>,
 }
 
-struct Column {
+pub(super) struct Column {
     /// Unquoted.
-    name: String,
+    pub name: String,
     kind: &'static Kind,
     is_array: bool,
-    in_key: bool,
+    pub in_key: bool,
 }
 
 impl Column {
@@ -203,7 +203,7 @@ const NAMES: &[&str] = &[
 ];
 
 impl Table {
-    fn draw(rng: &mut Rng) -> Self {
+    pub fn draw(rng: &mut Rng) -> Self {
         let schema = *rng.choice(&["public", "Sch ema", "select", "ü", "q\"\\'"]).expect("there are some");
         let table = *rng.choice(NAMES).expect("there are some");
         let mut names = NAMES.to_vec();
@@ -228,7 +228,7 @@ impl Table {
     }
 
     /// With columns that are dropped again, and the key in any order.
-    fn create(&self, rng: &mut Rng) -> String {
+    pub fn create(&self, rng: &mut Rng) -> String {
         let mut definitions = Vec::new();
         let mut dropped = Vec::new();
         for column in &self.columns {
@@ -277,7 +277,7 @@ impl Table {
         options
     }
 
-    fn insert(&self, rng: &mut Rng, numbers: std::ops::Range<u32>) -> String {
+    pub fn insert(&self, rng: &mut Rng, numbers: std::ops::Range<u32>) -> String {
         let names: Vec<String> = self.columns.iter().map(|column| identifier(&column.name)).collect();
         let row = |number: u32| {
             let value = |column: &Column, rng: &mut Rng| {
@@ -290,7 +290,7 @@ impl Table {
         format!("insert into {} ({}) values {}", self.name, names.join(", "), rows.join(", "))
     }
 
-    fn update(&self, rng: &mut Rng, number: u32) -> String {
+    pub fn update(&self, rng: &mut Rng, number: u32) -> String {
         let mut columns: Vec<&Column> =
             self.columns.iter().filter(|column| column.name != "number").collect();
         rng.shuffle(&mut columns);
