@@ -69,6 +69,9 @@ pub fn members(table: Oid) -> Result<Vec<Member>> {
                 c.relkind = 'r'
                 AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
                 AND NOT EXISTS (
+                    SELECT FROM pg_constraint k
+                     WHERE k.conrelid = c.oid AND k.confrelid = c.oid AND k.confdeltype::text || k.confupdtype ~ '[cnd]')
+                AND NOT EXISTS (
                     SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
                        AND g.tgtype & 66 = 0 /* AFTER */ AND g.tgtype & 28 <> 0 /* of rows */

@@ -3,6 +3,8 @@
 //! What PgQ 3.5 does as well is told once and run on both servers ([`Scene::on_each`]); what only ours does, or does
 //! better, on ours ([`Scene::ours`]).
 
+mod apply;
+mod attach;
 mod changing;
 mod columns;
 mod differences;
@@ -13,8 +15,11 @@ mod interception;
 mod key_updates;
 mod logtriga;
 mod options;
+mod replay;
 mod same_bytes;
 mod settings;
+mod statement_limits;
+mod statements;
 mod tables;
 
 use std::fmt;
@@ -153,15 +158,29 @@ impl Scene {
     /// The committed events since the last call.
     #[track_caller]
     fn events(&mut self) -> Vec<Event> {
-        let taken = "with taken as (delete from pgq.event_template returning *)
-                     select ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from taken order by ev_id";
-        let rows = self.reader.rows(taken, &[]);
+        self.taken_from("pgq.event_template").into_iter().map(|(_, event)| event).collect()
+    }
+
+    /// Those of one queue, each with its transaction.
+    #[track_caller]
+    fn events_of(&mut self, queue: &str) -> Vec<(i64, Event)> {
+        let table: String =
+            self.reader.one("select queue_data_pfx from pgq.queue where queue_name = $1", &[&queue]);
+        self.taken_from(&table)
+    }
+
+    #[track_caller]
+    fn taken_from(&mut self, table: &str) -> Vec<(i64, Event)> {
+        let taken = format!(
+            "with taken as (delete from {table} returning *)
+             select ev_txid, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from taken order by ev_id"
+        );
         let event = |row: &postgres::Row| Event {
-            kind: row.get(0),
-            data: row.get(1),
-            extras: [row.get(2), row.get(3), row.get(4), row.get(5)],
+            kind: row.get(1),
+            data: row.get(2),
+            extras: [row.get(3), row.get(4), row.get(5), row.get(6)],
         };
-        rows.iter().map(event).collect()
+        self.reader.rows(&taken, &[]).iter().map(|row| (row.get(0), event(row))).collect()
     }
 
     /// The statements write just these events.

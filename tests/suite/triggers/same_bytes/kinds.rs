@@ -4,6 +4,7 @@
 //! difference, and `differences` has those.
 
 use fastrand::Rng;
+use pgq_tests::client::Session;
 
 /// A type: its name, and texts that it reads.
 pub struct Kind {
@@ -244,6 +245,15 @@ pub const KINDS: &[Kind] = &[
     kind("mood_range", &["empty", "[sad,\"it's\"]"]),
     kind("float_range", &["empty", "[0.1,1e300)", "(-Infinity,NaN]"]),
 ];
+
+/// The types that the server has; xml is one that a server may be built without.
+pub fn of_server(session: &mut Session) -> Vec<&'static Kind> {
+    let has_xml = session.batch_execute("select '<a/>'::xml").is_ok();
+    if !has_xml {
+        eprintln!("without xml, which the server is built without");
+    }
+    KINDS.iter().filter(|kind| has_xml || kind.name != "xml").collect()
+}
 
 /// Whether arrays of it can be made: there are none of vectors' like.
 pub fn array_of(kind: &Kind) -> Option<String> {

@@ -4,8 +4,8 @@
 //! Every type that the server ships, and types made of them; tables, names, rows, options and settings come from a
 //! generator with a seed, which a failure tells. What differs on purpose is in `differences`.
 
-mod kinds;
-mod table;
+pub(super) mod kinds;
+pub(super) mod table;
 
 use std::ops::Range;
 
@@ -41,13 +41,11 @@ impl Both {
     }
 
     fn new(ours: Scene, other: Scene, by_statement: bool) -> Self {
-        let mut both = Self { ours, other, by_statement, kinds: KINDS.iter().collect(), story: Vec::new() };
+        let mut both = Self { ours, other, by_statement, kinds: Vec::new(), story: Vec::new() };
         both.do_on_both(OWN_TYPES);
-        let has_xml = |scene: &mut Scene| scene.session.batch_execute("select '<a/>'::xml").is_ok();
-        if !(has_xml(&mut both.ours) && has_xml(&mut both.other)) {
-            eprintln!("not compared: xml, which a server is built without");
-            both.kinds.retain(|kind| kind.name != "xml");
-        }
+        both.kinds = kinds::of_server(&mut both.ours.session);
+        let others = kinds::of_server(&mut both.other.session);
+        both.kinds.retain(|kind| others.iter().any(|other| other.name == kind.name));
         both
     }
 

@@ -10,15 +10,15 @@ use super::kinds::{KEYS, KINDS, Kind, array_of};
 pub struct Table {
     /// Quoted, with its schema.
     pub name: String,
-    columns: Vec<Column>,
+    pub columns: Vec<Column>,
 }
 
-struct Column {
+pub struct Column {
     /// Unquoted.
-    name: String,
+    pub name: String,
     kind: &'static Kind,
     is_array: bool,
-    in_key: bool,
+    pub in_key: bool,
 }
 
 impl Column {
