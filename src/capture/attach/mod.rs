@@ -1,10 +1,11 @@
 //! `pgq.capture` and `pgq.uncapture`: the triggers that a table needs, made and removed in one call.
 //!
 //! A plain table gets triggers for each statement, which see all its changed rows at once. That is not possible where
-//! rows are also changed through another table's name; and it is not right where other triggers, or foreign keys of the
-//! table to itself, go on changing rows: what a statement removed could then come after what it inserted in the same
-//! place. There it is a trigger for each row. The server itself copies such a trigger of a partitioned table to its
-//! partitions, also to those to come. A trigger for TRUNCATE it does not copy, so each table of the tree gets its own.
+//! rows are also changed through another table's name; and it is not right where other triggers, or foreign keys of
+//! the table to itself, go on changing rows: what a statement removed could then come after what it inserted in the
+//! same place. There it is a trigger for each row. The server itself copies such a trigger of a partitioned table to
+//! its partitions, also to those to come. A trigger for TRUNCATE it does not copy, so each table of the tree gets its
+//! own.
 
 mod order;
 mod tree;

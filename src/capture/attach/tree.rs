@@ -64,13 +64,15 @@ pub fn members(table: Oid) -> Result<Vec<Member>> {
              SELECT i.inhrelid, t.depth + 1, p.relkind = 'p'
                FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class p ON p.oid = i.inhparent)
          SELECT c.oid::bigint,
-                CASE WHEN n.oid = pg_my_temp_schema() THEN 'pg_temp' ELSE quote_ident(n.nspname) END || '.' || quote_ident(c.relname),
+                CASE WHEN n.oid = pg_my_temp_schema() THEN 'pg_temp' ELSE quote_ident(n.nspname) END
+                || '.' || quote_ident(c.relname),
                 c.relkind::text,
                 c.relkind = 'r'
                 AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
                 AND NOT EXISTS (
                     SELECT FROM pg_constraint k
-                     WHERE k.conrelid = c.oid AND k.confrelid = c.oid AND k.confdeltype::text || k.confupdtype ~ '[cnd]')
+                     WHERE k.conrelid = c.oid AND k.confrelid = c.oid
+                       AND concat(k.confdeltype, k.confupdtype) ~ '[cnd]')
                 AND NOT EXISTS (
                     SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
@@ -112,8 +114,8 @@ pub enum Maker {
     Server,
 }
 
-/// The triggers of a table that write into this queue. What the server has copied within the tree is left out: it comes
-/// and goes with the parent's.
+/// The triggers of a table that write into this queue. What the server has copied within the tree is left out: it
+/// comes and goes with the parent's.
 pub fn triggers(member: &Member, queue: &[u8]) -> Vec<Existing> {
     static TRIGGERS: Statement = Statement::reading(
         "SELECT g.tgname::text, pg_get_triggerdef(g.oid), g.tgenabled <> 'D', g.tgparentid <> 0

@@ -84,7 +84,7 @@ fn an_error_in_the_middle_leaves_nothing() {
             scene.session.one::<String>("select attempt($1)", &[&insert.replace("(1,", "(2,")]),
             "22012"
         );
-        scene.exec(&format!("savepoint s; insert into t values (2)"));
+        scene.exec("savepoint s; insert into t values (2)");
         assert_eq!(scene.session.error(insert).code, "23505");
         scene.exec("rollback to s");
     }
