@@ -1,7 +1,9 @@
 //! Triggers for each statement: TRUNCATE, and whole sets of changed rows.
 //!
-//! With `REFERENCING` the server keeps the rows that a statement changed, and fires once. The events are those that a
-//! trigger for each row would write, in the same order, but a thousand at a time are written together.
+//! With `REFERENCING` the server keeps the rows that a statement changed, and fires once for each operation. The events
+//! are those that a trigger for each row would write, but a thousand at a time are written together, and they are
+//! ordered by operation: deletions and updates before the insertions that they make room for. That much is lost: a
+//! `WITH` whose deletions go on after it has inserted the same keys (`LIMIT` cuts the reading of `RETURNING` short).
 
 use super::definition::Target;
 use super::delivery::{self, Fields};

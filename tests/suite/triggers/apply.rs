@@ -196,7 +196,8 @@ fn of_keys_that_change() {
             "insert into t select n, 'v' || n from generate_series(1, 50) n",
             "update t set id = id + 100, v = 'moved' where id % 2 = 0",
             "update t set id = id - 100 where id > 120",
-            "insert into t values (1, 'x'), (3, 'y'), (60, 'z') on conflict (id) do update set id = excluded.id + 500",
+            "insert into t values (1, 'x'), (3, 'y'), (60, 'z')
+                on conflict (id) do update set id = excluded.id + 500",
             "delete from t where id > 500",
         ],
     );

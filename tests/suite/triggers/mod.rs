@@ -5,6 +5,8 @@
 
 mod apply;
 mod attach;
+mod attach_refusals;
+mod captured_tables;
 mod changing;
 mod columns;
 mod differences;

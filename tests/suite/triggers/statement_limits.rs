@@ -188,9 +188,11 @@ fn who_intercepts_events_gets_them_one_by_one() {
     capture(&mut scene, "t", "logutriga('q', 'keyupdate')");
     scene.exec(
         "create or replace function pgq.insert_event(
-             queue_name text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
+             queue_name text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text,
+             ev_extra4 text)
          returns bigint language plpgsql as $$ begin
-             insert into seen (data) values (concat_ws(' ', queue_name, ev_type, ev_data, ev_extra1)); return null; end $$",
+             insert into seen (data) values (concat_ws(' ', queue_name, ev_type, ev_data, ev_extra1));
+             return null; end $$",
     );
     scene.writes("insert into t select n, 'v' from generate_series(1, 2500) n", &[]);
     let seen: Vec<String> = scene.session.column("delete from seen returning data", &[]);
@@ -263,7 +265,8 @@ fn large_rows_take_no_memory() {
     assert_eq!(scene.events().len(), 400);
     scene.exec(
         "create or replace function pgq.insert_event(
-             queue_name text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
+             queue_name text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text,
+             ev_extra4 text)
          returns bigint language sql as 'select 1::bigint'",
     );
     capture(&mut scene, "t", "logutriga('q')");

@@ -100,14 +100,15 @@ impl Twins {
     }
 }
 
-/// A table whose rows depend on those of another one; with a column that is gone, one that is computed, and a trigger that
-/// changes what comes.
+/// A table whose rows depend on those of another one; with a column that is gone, one that is computed, and a trigger
+/// that changes what comes.
 const FAMILY: &str = "
     create table p (id int primary key, name text);
     insert into p select n, 'p' || n from generate_series(1, 40) n;
     create table t (
         gone text default 'gone', id int primary key, p int references p on delete cascade on update cascade,
-        n int not null default 0, v text, twice int generated always as (n * 2) stored, boss int, head int, changes int);
+        n int not null default 0, v text, twice int generated always as (n * 2) stored,
+        boss int, head int, changes int);
     alter table t drop gone;
     create function count_changes() returns trigger language plpgsql as
         $$ begin new.changes := coalesce(new.changes, 0) + 1; return new; end $$;
@@ -155,7 +156,10 @@ fn statement(rng: &mut Rng) -> String {
         ),
         14 => "delete from p where id = (select min(id) from p)".to_owned(),
         15 => format!("update p set id = id + 100 where id % 10 = {few}"),
-        _ => format!("with changed as (update t set v = 'x' where id = {at} returning p) delete from p where id in (select p from changed)"),
+        _ => format!(
+            "with changed as (update t set v = 'x' where id = {at} returning p)
+             delete from p where id in (select p from changed)"
+        ),
     }
 }
 
@@ -263,8 +267,8 @@ fn and_so_do_those_that_change_keys() {
     }
 }
 
-/// Where rows are removed and changed because others are, both tell the same; only in which order a statement did it all is
-/// lost, so `pgq.capture` does not do it in this way.
+/// Where rows are removed and changed because others are, both tell the same; only in which order a statement did it all
+/// is lost, so `pgq.capture` does not do it in this way.
 #[test]
 fn and_so_do_those_whose_rows_depend_on_each_other() {
     let mut twins = Twins::new(FAMILY);
