@@ -1,8 +1,9 @@
 //! Values as text, the way any server reads them back.
 //!
-//! A type's output function follows the session's settings. Two of them lose or confuse what was stored and are
-//! overridden while values are rendered: DateStyle (ISO) and extra_float_digits (floats are exact). Names in values of
-//! the reg* types depend on search_path, and are qualified. IntervalStyle, bytea_output and TimeZone stay the
+//! A type's output function follows the session's settings. Those that lose or confuse what was stored are overridden
+//! while values are rendered: DateStyle (ISO), extra_float_digits (floats are exact), and IntervalStyle where it is
+//! sql_standard, whose `-1 2:03:04` means another interval to a session of any other style. Names in values of the reg*
+//! types depend on search_path, and are qualified. The other styles of intervals, bytea_output and TimeZone stay the
 //! session's: every server reads all of their forms.
 #![allow(unsafe_code)]
 
@@ -149,8 +150,11 @@ pub(super) fn names_objects(type_id: Oid) -> bool {
 #[inline]
 pub fn exactly<R>(names_objects: bool, work: impl FnOnce() -> R) -> R {
     // SAFETY: reads the C variables of settings.
-    let is_exact =
-        unsafe { pg_sys::DateStyle == pg_sys::USE_ISO_DATES as i32 && pg_sys::extra_float_digits > 0 };
+    let is_exact = unsafe {
+        pg_sys::DateStyle == pg_sys::USE_ISO_DATES as i32
+            && pg_sys::extra_float_digits > 0
+            && pg_sys::IntervalStyle != pg_sys::INTSTYLE_SQL_STANDARD as i32
+    };
     if is_exact && !names_objects { work() } else { overridden(names_objects, work) }
 }
 
@@ -158,6 +162,10 @@ pub fn exactly<R>(names_objects: bool, work: impl FnOnce() -> R) -> R {
 #[cold]
 fn overridden<R>(names_objects: bool, work: impl FnOnce() -> R) -> R {
     let mut settings = vec![(c"DateStyle", c"ISO"), (c"extra_float_digits", c"1")];
+    // SAFETY: as above.
+    if unsafe { pg_sys::IntervalStyle == pg_sys::INTSTYLE_SQL_STANDARD as i32 } {
+        settings.push((c"IntervalStyle", c"postgres"));
+    }
     if names_objects {
         settings.extend([FIXED_SEARCH_PATH, PLAIN_QUOTING]);
     }

@@ -108,6 +108,15 @@ fn intervals_bytes_and_times_look_as_the_session_likes_them() {
 }
 
 #[test]
+fn an_interval_is_the_same_to_who_reads_it() {
+    let mut scene = Scene::ours("settings");
+    scene.exec("create table t (id int primary key, i interval); set intervalstyle = sql_standard");
+    scene.capture("t", "logutriga('q')");
+    scene.writes_data("insert into t values (1, '-1 day -02:03:04')", &["id=1&i=-1+days+-02%3a03%3a04"]);
+    assert_eq!(setting(&mut scene.session, "intervalstyle"), "sql_standard");
+}
+
+#[test]
 fn expressions_magic_columns_and_backups_are_no_exception() {
     let mut scene = Scene::ours("settings");
     scene.exec(
