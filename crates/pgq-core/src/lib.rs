@@ -28,6 +28,7 @@ pub mod column_letters;
 pub mod expression;
 pub mod ids;
 pub mod micros;
+pub mod operation;
 mod quoted;
 pub mod rotation;
 pub mod snapshot;
@@ -38,8 +39,9 @@ pub mod txid;
 pub mod window;
 
 pub use batch::BatchBounds;
-pub use change::{Change, Operation};
+pub use change::Change;
 pub use ids::{BatchId, QueueId, SubscriptionId, TickId};
 pub use micros::Micros;
+pub use operation::Operation;
 pub use snapshot::Snapshot;
 pub use txid::Txid;

@@ -24,7 +24,6 @@ use crate::pg::trigger::Timing;
 use crate::pg::tuplestore::RowSink;
 use crate::pg::value::{Type, Value};
 use order::{Order, Wanted};
-use pgq_core::change::Operation;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::ffi::CStr;
@@ -209,7 +208,3 @@ impl Format {
 /// Under which our statements mean what they say, and the catalog shows definitions as we write them.
 const PLAIN_NAMES: [(&CStr, &CStr); 3] =
     [FIXED_SEARCH_PATH, PLAIN_QUOTING, (c"standard_conforming_strings", c"on")];
-
-/// The operations that can be captured.
-const OPERATIONS: [Operation; 4] =
-    [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate];

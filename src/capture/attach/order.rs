@@ -1,7 +1,6 @@
 //! What was ordered, and the triggers that this comes to.
 
-use super::OPERATIONS;
-use super::tree::Member;
+use super::tree::{Member, PREFIX};
 use crate::capture::trigger::definition::Format;
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
@@ -23,10 +22,6 @@ pub struct Order {
 
 /// A trigger to be: its name and the statement that makes it, written as `pg_get_triggerdef` writes it.
 pub type Wanted = (Vec<u8>, Vec<u8>);
-
-/// What the names of triggers begin with. They fire in the order of their names, and this comes before lower-case letters:
-/// what other triggers change in turn should come after what made them fire.
-pub const PREFIX: &[u8] = b"_pgq_capture_";
 
 impl Order {
     /// What `capture` was told.
@@ -147,7 +142,7 @@ fn operations(names: &[Text]) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     for name in names {
         let named = |operation: &&Operation| operation.name().as_bytes().eq_ignore_ascii_case(name.0);
-        let operation = *OPERATIONS.iter().find(named).ok_or_else(|| {
+        let operation = *Operation::ALL.iter().find(named).ok_or_else(|| {
             invalid(format!("\"{name}\" is no operation on a table"))
                 .hint("They are insert, update, delete and truncate.")
         })?;

@@ -1,6 +1,5 @@
 //! The tables that an order is about, and the triggers that they have.
 
-use super::order::PREFIX;
 use crate::error::{Error, Result};
 use crate::pg::spi::{Row, Statement};
 use crate::pg::text::Text;
@@ -94,6 +93,10 @@ pub fn members(table: Oid) -> Result<Vec<Member>> {
     }
     Ok(members)
 }
+
+/// What the names of triggers begin with. They fire in the order of their names, and this comes before lower-case letters:
+/// what other triggers change in turn should come after what made them fire.
+pub const PREFIX: &[u8] = b"_pgq_capture_";
 
 /// A trigger that writes into the queue.
 pub struct Existing {

@@ -34,16 +34,13 @@ pub struct Plan {
     /// Whether a column's values name objects.
     pub names_objects: bool,
     /// ev_type, by operation.
-    kinds: [Vec<u8>; OPERATIONS.len()],
+    kinds: [Vec<u8>; Operation::ALL.len()],
     /// For whom names in statements were looked up.
     user: Oid,
     seen: Seen,
     /// What the table's description keeps; the last field, so that it goes last.
     _memory: Arena,
 }
-
-const OPERATIONS: [Operation; 4] =
-    [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate];
 
 /// A column as events name it.
 pub struct Written {
@@ -114,7 +111,7 @@ impl Plan {
             logged: columns.clone().filter(is_logged).map(written).collect(),
             condition: columns.filter(|column| meaning.key.contains(column)).map(written).collect(),
             names_objects: table.columns.iter().any(Column::names_objects),
-            kinds: OPERATIONS.map(|operation| kind(definition.format, operation, &table, &meaning.key)),
+            kinds: Operation::ALL.map(|operation| kind(definition.format, operation, &table, &meaning.key)),
             magic,
             silent,
             meaning,

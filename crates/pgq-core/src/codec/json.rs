@@ -5,7 +5,7 @@
 
 use super::reader::Reader;
 use super::{Malformed, Row, escape_into, from_hex, hex, run_without};
-use crate::change::Operation;
+use crate::operation::Operation;
 
 /// Control characters, the quote and the backslash.
 #[inline]
