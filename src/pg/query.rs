@@ -5,6 +5,9 @@
 use super::guard::guarded;
 use super::output::{self, names_objects};
 use super::raw;
+use super::settings::{Overrides, PLAIN_STRINGS};
+use crate::error::{Error, Result};
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::{CStr, CString};
@@ -23,6 +26,7 @@ pub enum Answer {
 impl Query {
     /// Prepares it; `types` are those of `$1`, `$2`, …
     pub fn prepare(sql: &[u8], types: &[Oid]) -> Query {
+        let _settings = Overrides::begin(&[PLAIN_STRINGS]);
         let text = CString::new(sql).expect("texts of the server contain no zero byte");
         let (count, types) = (types.len() as i32, types.as_ptr().cast_mut());
         // SAFETY: the text is NUL-terminated, the array as long as announced, and both are copied; a plan that is kept lives
@@ -42,7 +46,7 @@ impl Query {
         self.sources().len() == 1
     }
 
-    /// The type of its first column, as far as it has one.
+    /// The type of its first column, as far as it has one; it can change with what the statement depends on.
     pub fn type_id(&self) -> Option<Oid> {
         // SAFETY: a source of a prepared statement says what it returns.
         unsafe {
@@ -83,12 +87,21 @@ impl Query {
     }
 
     /// Runs it for what it does, whatever it returns.
-    pub fn perform(&self, values: &[Option<Datum>]) {
+    pub fn perform(&self, values: &[Option<Datum>]) -> Result<()> {
         // SAFETY: `run` has connected.
-        unsafe {
-            self.run(values, false, 0);
+        let code = unsafe {
+            let code = self.run(values, false, 0);
             pg_sys::SPI_finish();
+            code
+        };
+        if code >= 0 {
+            return Ok(());
         }
+        // What it cannot do it does not do, and only says so.
+        Err(Error::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            "a statement that ends the transaction, or copies from or to the client, cannot be run here",
+        ))
     }
 
     /// Runs it, and leaves SPI connected, so that the result can be looked at.

@@ -36,13 +36,9 @@ pub fn deliver(plan: &Plan, event: Event) -> Result<()> {
         Target::Queue(queue) => {
             let mut arguments = vec![Some(Text(queue).to_datum())];
             arguments.extend(fields);
-            whatever_it_is().perform(&arguments);
-            Ok(())
+            whatever_it_is().perform(&arguments)
         }
-        Target::Statement(statement) => {
-            statement.perform(&fields[..2]);
-            Ok(())
-        }
+        Target::Statement(statement) => statement.perform(&fields[..2]),
     }
 }
 
