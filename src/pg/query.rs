@@ -5,6 +5,7 @@
 use super::guard::guarded;
 use super::output::{self, names_objects};
 use super::raw;
+use super::room;
 use super::settings::{Overrides, PLAIN_STRINGS};
 use crate::error::{Error, Result};
 use pgrx::PgSqlErrorCode;
@@ -63,14 +64,14 @@ impl Query {
     }
 
     /// Runs it and says what came out; it must not write by itself.
-    pub fn answer(&self, values: &[Option<Datum>]) -> Answer {
+    pub fn answer(&self, values: &[Option<Datum>]) -> Result<Answer> {
         // SAFETY: what is read of the result is copied before it is freed by leaving SPI.
         unsafe {
             let code = self.run(values, true, 2);
             if code != pg_sys::SPI_OK_SELECT as i32 || pg_sys::SPI_processed != 1 {
                 let rows = pg_sys::SPI_processed;
                 pg_sys::SPI_finish();
-                return Answer::Rows(rows);
+                return Ok(Answer::Rows(rows));
             }
             let table = pg_sys::SPI_tuptable;
             let (row, descriptor) = (*(*table).vals, (*table).tupdesc);
@@ -79,10 +80,10 @@ impl Query {
             } else {
                 let names = names_objects(pg_sys::SPI_gettypeid(descriptor, 1));
                 let text = output::exactly(names, || guarded(|| raw::SPI_getvalue(row, descriptor, 1)));
-                (!text.is_null()).then(|| CStr::from_ptr(text).to_bytes().to_vec())
+                (!text.is_null()).then(|| room::copied(CStr::from_ptr(text).to_bytes())).transpose()?
             };
             pg_sys::SPI_finish();
-            Answer::One(text)
+            Ok(Answer::One(text))
         }
     }
 

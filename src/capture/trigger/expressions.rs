@@ -105,7 +105,7 @@ impl Expression {
     /// The value for a row, as text.
     fn value(&self, table: &Table, row: Row) -> Result<Option<Vec<u8>>> {
         let values: Vec<_> = self.columns.iter().map(|column| table.columns[*column].value(row)).collect();
-        match self.query.answer(&values) {
+        match self.query.answer(&values)? {
             Answer::One(text) => Ok(text),
             Answer::Rows(count) => Err(self.explain(Error::new(
                 PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
