@@ -2,6 +2,7 @@
 //! not have their values.
 #![allow(unsafe_code)]
 
+use super::guard::guarded;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
@@ -54,8 +55,7 @@ impl Computed {
             (*self.context).ecxt_scantuple = row;
             let mut is_null = false;
             let evaluate = (*self.expression).evalfunc.expect("a compiled expression can be evaluated");
-            let value =
-                pg_sys::ffi::pg_guard_ffi_boundary(|| evaluate(self.expression, self.context, &mut is_null));
+            let value = guarded(|| evaluate(self.expression, self.context, &mut is_null));
             (!is_null).then_some(value)
         }
     }

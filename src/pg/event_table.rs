@@ -5,10 +5,10 @@
 #![allow(unsafe_code)]
 
 use super::compat::{attribute, has_virtual_columns};
+use super::guard::guarded;
 use super::{raw, watch};
 use crate::error::{Error, Result};
 use pgrx::pg_sys;
-use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::{Datum, Oid};
 
 /// The columns of an event table, in order.
@@ -193,7 +193,7 @@ impl EventTable {
                 pgrx::check_for_interrupts!();
                 let size = CHUNK.min(count - start);
                 // One guard a chunk: within it nothing needs a destructor.
-                pg_guard_ffi_boundary(|| {
+                guarded(|| {
                     for offset in 0..size {
                         let row = &mut *rows_start.add(offset);
                         fill(start + offset, row);

@@ -31,6 +31,7 @@ pub mod query;
 pub mod queue_row;
 mod raw;
 pub mod relation;
+pub mod room;
 pub mod routine;
 pub mod scan;
 pub mod seat;

@@ -5,6 +5,10 @@
 use super::guard::guarded;
 use super::output::{self, names_objects};
 use super::raw;
+use super::room;
+use super::settings::{Overrides, PLAIN_STRINGS};
+use crate::error::{Error, Result};
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::{CStr, CString};
@@ -23,6 +27,7 @@ pub enum Answer {
 impl Query {
     /// Prepares it; `types` are those of `$1`, `$2`, …
     pub fn prepare(sql: &[u8], types: &[Oid]) -> Query {
+        let _settings = Overrides::begin(&[PLAIN_STRINGS]);
         let text = CString::new(sql).expect("texts of the server contain no zero byte");
         let (count, types) = (types.len() as i32, types.as_ptr().cast_mut());
         // SAFETY: the text is NUL-terminated, the array as long as announced, and both are copied; a plan that is kept lives
@@ -42,7 +47,7 @@ impl Query {
         self.sources().len() == 1
     }
 
-    /// The type of its first column, as far as it has one.
+    /// The type of its first column, as far as it has one; it can change with what the statement depends on.
     pub fn type_id(&self) -> Option<Oid> {
         // SAFETY: a source of a prepared statement says what it returns.
         unsafe {
@@ -59,14 +64,14 @@ impl Query {
     }
 
     /// Runs it and says what came out; it must not write by itself.
-    pub fn answer(&self, values: &[Option<Datum>]) -> Answer {
+    pub fn answer(&self, values: &[Option<Datum>]) -> Result<Answer> {
         // SAFETY: what is read of the result is copied before it is freed by leaving SPI.
         unsafe {
             let code = self.run(values, true, 2);
             if code != pg_sys::SPI_OK_SELECT as i32 || pg_sys::SPI_processed != 1 {
                 let rows = pg_sys::SPI_processed;
                 pg_sys::SPI_finish();
-                return Answer::Rows(rows);
+                return Ok(Answer::Rows(rows));
             }
             let table = pg_sys::SPI_tuptable;
             let (row, descriptor) = (*(*table).vals, (*table).tupdesc);
@@ -75,20 +80,29 @@ impl Query {
             } else {
                 let names = names_objects(pg_sys::SPI_gettypeid(descriptor, 1));
                 let text = output::exactly(names, || guarded(|| raw::SPI_getvalue(row, descriptor, 1)));
-                (!text.is_null()).then(|| CStr::from_ptr(text).to_bytes().to_vec())
+                (!text.is_null()).then(|| room::copied(CStr::from_ptr(text).to_bytes())).transpose()?
             };
             pg_sys::SPI_finish();
-            Answer::One(text)
+            Ok(Answer::One(text))
         }
     }
 
     /// Runs it for what it does, whatever it returns.
-    pub fn perform(&self, values: &[Option<Datum>]) {
+    pub fn perform(&self, values: &[Option<Datum>]) -> Result<()> {
         // SAFETY: `run` has connected.
-        unsafe {
-            self.run(values, false, 0);
+        let code = unsafe {
+            let code = self.run(values, false, 0);
             pg_sys::SPI_finish();
+            code
+        };
+        if code >= 0 {
+            return Ok(());
         }
+        // What it cannot do it does not do, and only says so.
+        Err(Error::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            "a statement that ends the transaction, or copies from or to the client, cannot be run here",
+        ))
     }
 
     /// Runs it, and leaves SPI connected, so that the result can be looked at.

@@ -13,6 +13,7 @@ unsafe extern "C-unwind" {
     pub fn Async_Notify(channel: *const std::ffi::c_char, payload: *const std::ffi::c_char);
     pub fn find_inheritance_children(parent: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> *mut pg_sys::List;
     pub fn hash_bytes_extended(bytes: *const u8, length: std::ffi::c_int, seed: u64) -> u64;
+    pub fn has_superclass(relationId: pg_sys::Oid) -> bool;
     pub fn RelationIdGetRelation(relationId: pg_sys::Oid) -> pg_sys::Relation;
     pub fn RelationClose(relation: pg_sys::Relation);
     pub fn GetCurrentCommandId(used: bool) -> pg_sys::CommandId;

@@ -10,6 +10,9 @@ pub const FIXED_SEARCH_PATH: (&CStr, &CStr) = (c"search_path", c"pg_catalog, pg_
 /// Under which names are in quotes only where they need them.
 pub const PLAIN_QUOTING: (&CStr, &CStr) = (c"quote_all_identifiers", c"off");
 
+/// Under which a backslash in a plain string constant is one.
+pub const PLAIN_STRINGS: (&CStr, &CStr) = (c"standard_conforming_strings", c"on");
+
 /// Settings that hold until this is dropped; after an error the server itself puts the former ones back.
 pub struct Overrides(std::ffi::c_int);
 

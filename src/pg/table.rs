@@ -3,7 +3,9 @@
 
 use super::compat::attribute;
 use super::computed::Computed;
+use super::guard::guarded;
 use super::output::{Output, Rendered};
+use super::raw;
 use super::trigger::Row;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{Datum, Oid};
@@ -19,6 +21,8 @@ pub struct Table {
     pub name: Vec<u8>,
     /// The columns that are there, in order.
     pub columns: Vec<Column>,
+    /// Whether it inherits from another table, or is a partition.
+    pub is_child: bool,
     /// The columns of the primary key in the order of its index, by their position in `columns`.
     pub key: Vec<usize>,
 }
@@ -78,6 +82,7 @@ impl Table {
                 schema: CStr::from_ptr(schema).to_bytes().to_vec(),
                 name: CStr::from_ptr(class.relname.data.as_ptr()).to_bytes().to_vec(),
                 columns,
+                is_child: guarded(|| raw::has_superclass(oid)),
                 key,
             }
         }

@@ -29,6 +29,8 @@ pub enum Timing {
 pub enum Family {
     /// Its rows are also changed through the name of the table that it is a partition of.
     Partition,
+    /// The same, of a table that it inherits from.
+    Child,
     /// Its rows lie in partitions.
     Partitioned,
     /// What is done to it is also done to the tables that inherit from it.

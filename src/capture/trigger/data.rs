@@ -3,6 +3,7 @@
 use super::definition::Format;
 use super::plan::{Plan, Written};
 use crate::error::{Error, Result};
+use crate::pg::room;
 use crate::pg::table::Column;
 use crate::pg::text::Text;
 use crate::pg::trigger::{Row, Rows};
@@ -15,18 +16,18 @@ use pgrx::pg_sys;
 pub fn of_change(plan: &Plan, operation: Operation, rows: Rows) -> Result<Vec<u8>> {
     let row = rows.new.or(rows.old).expect("a change has a row");
     match plan.format {
-        Format::Urlencoded => Ok(encoded(plan, row)),
-        Format::Json => Ok(object(plan, row)),
+        Format::Urlencoded => encoded(plan, row),
+        Format::Json => object(plan, row),
         Format::PartialSql | Format::Letters => match (operation, rows.old) {
             (Operation::Delete, Some(old)) => deleted(plan, old),
             (Operation::Update, Some(old)) => updated(plan, old, row),
-            _ => Ok(inserted(plan, row)),
+            _ => inserted(plan, row),
         },
     }
 }
 
 /// The row before an update, for ev_extra2.
-pub fn backup(plan: &Plan, old: Row) -> Vec<u8> {
+pub fn backup(plan: &Plan, old: Row) -> Result<Vec<u8>> {
     match plan.format {
         Format::Json => object(plan, old),
         _ => encoded(plan, old),
@@ -34,17 +35,24 @@ pub fn backup(plan: &Plan, old: Row) -> Vec<u8> {
 }
 
 /// `name=value&name`
-fn encoded(plan: &Plan, row: Row) -> Vec<u8> {
+fn encoded(plan: &Plan, row: Row) -> Result<Vec<u8>> {
     let mut data = Vec::with_capacity(256);
     for logged in &plan.logged {
-        let value = plan.table.columns[logged.column].text(row);
-        urlencoded::pair(&mut data, &logged.encoded_name, value.as_deref());
+        match plan.table.columns[logged.column].text(row) {
+            Some(text) => {
+                let pair = |data: &mut Vec<u8>, text: &[u8]| {
+                    urlencoded::pair(data, &logged.encoded_name, Some(text));
+                };
+                put(&mut data, &text, pair)?;
+            }
+            None => urlencoded::pair(&mut data, &logged.encoded_name, None),
+        }
     }
-    data
+    Ok(data)
 }
 
 /// `{"name":value,"name":null}`
-fn object(plan: &Plan, row: Row) -> Vec<u8> {
+fn object(plan: &Plan, row: Row) -> Result<Vec<u8>> {
     let mut data = Vec::with_capacity(256);
     data.push(b'{');
     for logged in &plan.logged {
@@ -53,15 +61,16 @@ fn object(plan: &Plan, row: Row) -> Vec<u8> {
         }
         data.extend_from_slice(&logged.name);
         data.push(b':');
-        json_value(&mut data, &plan.table.columns[logged.column], row);
+        json_value(&mut data, &plan.table.columns[logged.column], row)?;
     }
     data.push(b'}');
-    data
+    Ok(data)
 }
 
-fn json_value(data: &mut Vec<u8>, column: &Column, row: Row) {
+fn json_value(data: &mut Vec<u8>, column: &Column, row: Row) -> Result<()> {
     let Some(text) = column.text(row) else {
-        return data.extend_from_slice(b"null");
+        data.extend_from_slice(b"null");
+        return Ok(());
     };
     match column.type_id {
         pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID => data.extend_from_slice(&text),
@@ -69,12 +78,13 @@ fn json_value(data: &mut Vec<u8>, column: &Column, row: Row) {
         pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => {
             json::string(data, &column.xsd_time(row).expect("not NULL"));
         }
-        _ => json::string(data, &text),
+        _ => put(data, &text, json::string)?,
     }
+    Ok(())
 }
 
 /// `(a,b) values ('1',null)`
-fn inserted(plan: &Plan, row: Row) -> Vec<u8> {
+fn inserted(plan: &Plan, row: Row) -> Result<Vec<u8>> {
     let mut data = Vec::with_capacity(256);
     data.push(b'(');
     for (number, logged) in plan.logged.iter().enumerate() {
@@ -89,12 +99,12 @@ fn inserted(plan: &Plan, row: Row) -> Vec<u8> {
             data.push(b',');
         }
         match plan.table.columns[logged.column].text(row) {
-            Some(text) => partial_sql::literal(&mut data, &text),
+            Some(text) => put(&mut data, &text, partial_sql::literal)?,
             None => data.extend_from_slice(b"null"),
         }
     }
     data.push(b')');
-    data
+    Ok(data)
 }
 
 /// `a='1',b=NULL where id='7'`: what changed, and nothing else.
@@ -111,7 +121,7 @@ fn updated(plan: &Plan, old: Row, new: Row) -> Result<Vec<u8>> {
         data.extend_from_slice(&logged.name);
         data.push(b'=');
         match column.text(new) {
-            Some(text) => partial_sql::literal(&mut data, &text),
+            Some(text) => put(&mut data, &text, partial_sql::literal)?,
             None => data.extend_from_slice(b"NULL"),
         }
     }
@@ -142,7 +152,7 @@ fn condition(plan: &Plan, key: &[Written], row: Row, data: &mut Vec<u8>) -> Resu
         };
         data.extend_from_slice(&logged.name);
         data.push(b'=');
-        partial_sql::literal(data, &text);
+        put(data, &text, partial_sql::literal)?;
     }
     Ok(())
 }
@@ -154,4 +164,28 @@ fn null_key(plan: &Plan, column: &Column) -> Error {
     )
     .detail("The row cannot be told from others.")
     .hint("Name columns as the key that are NOT NULL.")
+}
+
+/// Writes a text, with care where much memory is needed for it.
+#[inline]
+fn put(data: &mut Vec<u8>, text: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) -> Result<()> {
+    const LARGE: usize = 1 << 20;
+    if data.len() + text.len() > LARGE {
+        room::reserve(data, length(text, &write))?;
+    }
+    write(data, text);
+    Ok(())
+}
+
+/// How long a text becomes when it is written, or a little more: each byte is written by itself.
+#[cold]
+fn length(text: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) -> usize {
+    const PIECE: usize = 1 << 16;
+    let mut written = Vec::new();
+    let pieces = text.chunks(PIECE).map(|piece| {
+        written.clear();
+        write(&mut written, piece);
+        written.len()
+    });
+    pieces.sum()
 }

@@ -11,6 +11,7 @@ use crate::capture::insert_event;
 use crate::error::{Error, Result};
 use crate::pg::guard::guarded;
 use crate::pg::query::Query;
+use crate::pg::room;
 use crate::pg::routine;
 use crate::pg::session::{self, Session};
 use crate::pg::text::Text;
@@ -36,13 +37,9 @@ pub fn deliver(plan: &Plan, event: Event) -> Result<()> {
         Target::Queue(queue) => {
             let mut arguments = vec![Some(Text(queue).to_datum())];
             arguments.extend(fields);
-            whatever_it_is().perform(&arguments);
-            Ok(())
+            whatever_it_is().perform(&arguments)
         }
-        Target::Statement(statement) => {
-            statement.perform(&fields[..2]);
-            Ok(())
-        }
+        Target::Statement(statement) => statement.perform(&fields[..2]),
     }
 }
 
@@ -62,10 +59,8 @@ fn whatever_it_is() -> Rc<Query> {
 
 /// The fields in the server's current memory.
 pub fn to_fields(event: &Event) -> Result<Fields> {
-    /// What a varlena can hold.
-    const MOST: usize = 0x3fff_ffff - 4;
     if let Some(position) =
-        event.iter().position(|field| field.as_ref().is_some_and(|text| text.len() > MOST))
+        event.iter().position(|field| field.as_ref().is_some_and(|text| text.len() > room::MOST))
     {
         return Err(Error::new(
             PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,

@@ -5,6 +5,7 @@ use super::definition::{Format, KeyUpdates};
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::pg::output::exactly;
+use crate::pg::room;
 use crate::pg::text::Text;
 use crate::pg::trigger::{Row, Rows};
 use pgq_core::change::Operation;
@@ -66,18 +67,18 @@ fn event<'p>(plan: &'p Plan, operation: Operation, rows: Rows) -> Result<Option<
     exactly(plan.names_objects, || {
         event[DATA] = Some(data::of_change(plan, operation, rows)?.into());
         if let (true, Some(old), Some(_)) = (plan.meaning.backs_up, rows.old, rows.new) {
-            event[EXTRA2] = Some(data::backup(plan, old).into());
+            event[EXTRA2] = Some(data::backup(plan, old)?.into());
         }
         for (column, field) in &plan.magic {
-            event[*field] = text_of(plan, *column, row).map(Cow::Owned);
+            event[*field] = text_of(plan, *column, row)?.map(Cow::Owned);
         }
         Ok(())
     })?;
     Ok(plan.meaning.expressions.apply(&plan.table, row, &mut event)?.then_some(event))
 }
 
-fn text_of(plan: &Plan, column: usize, row: Row) -> Option<Vec<u8>> {
-    plan.table.columns[column].text(row).map(|text| text.to_vec())
+fn text_of(plan: &Plan, column: usize, row: Row) -> Result<Option<Vec<u8>>> {
+    plan.table.columns[column].text(row).map(|text| room::copied(&text)).transpose()
 }
 
 /// A column of the key that is another one after the update, by the type's own idea of equality: the row is then found

@@ -39,13 +39,8 @@ impl Expressions {
             fields.extend(compiled(name, source)?.map(|expression| (field, expression)));
         }
         let when = compiled("when", &arguments.when)?;
-        if let Some(when) = &when
-            && when.query.type_id() != Some(pg_sys::BOOLOID)
-        {
-            return Err(when.explain(Error::new(
-                PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                "the condition of the trigger is not of type boolean",
-            )));
+        if let Some(when) = &when {
+            when.require_boolean()?;
         }
         Ok(Expressions { when, fields })
     }
@@ -63,7 +58,10 @@ impl Expressions {
         let Some(when) = &self.when else {
             return Ok(true);
         };
-        match when.value(table, row)? {
+        let value = when.value(table, row)?;
+        // Since it was compiled, a function in it may have been replaced by one of another type.
+        when.require_boolean()?;
+        match value {
             Some(text) => Ok(text == b"t"),
             None => Err(when.explain(
                 Error::new(
@@ -94,10 +92,20 @@ impl Expression {
         Ok(Expression { option, query, columns: compiled.columns })
     }
 
+    fn require_boolean(&self) -> Result<()> {
+        if self.query.type_id() == Some(pg_sys::BOOLOID) {
+            return Ok(());
+        }
+        Err(self.explain(Error::new(
+            PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+            "the condition of the trigger is not of type boolean",
+        )))
+    }
+
     /// The value for a row, as text.
     fn value(&self, table: &Table, row: Row) -> Result<Option<Vec<u8>>> {
         let values: Vec<_> = self.columns.iter().map(|column| table.columns[*column].value(row)).collect();
-        match self.query.answer(&values) {
+        match self.query.answer(&values)? {
             Answer::One(text) => Ok(text),
             Answer::Rows(count) => Err(self.explain(Error::new(
                 PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,

@@ -30,7 +30,8 @@ pub fn capture(plan: &Plan, firing: Firing) -> Result<()> {
         return delivery::deliver(plan, event::of_truncate(plan));
     }
     let mut transition = firing.transition().ok_or_else(|| no_rows(firing))?;
-    if let Some(family) = firing.family() {
+    let family = firing.family().or(plan.table.is_child.then_some(Family::Child));
+    if let Some(family) = family {
         return Err(shared(plan, family));
     }
     let queue = match &plan.meaning.target {
@@ -86,6 +87,9 @@ fn shared(plan: &Plan, family: Family) -> Error {
     let reason = match family {
         Family::Partition => {
             "is a partition: its rows are also changed through its parent, which this trigger does not see"
+        }
+        Family::Child => {
+            "inherits: its rows are also changed through its parent, which this trigger does not see"
         }
         Family::Partitioned => {
             "is partitioned: a trigger for each statement does not know the rows' partitions"

@@ -218,3 +218,16 @@ fn other_names_that_begin_like_magic_ones_are_refused_with_the_first_row() {
         }
     }
 }
+
+#[test]
+fn what_no_field_can_hold_is_refused() {
+    // Each byte becomes two, or three. A trigger before the operation is called before anything is stored.
+    let mut scene = Scene::ours("columns");
+    scene.exec("create table t (id int primary key, a text, b text, c text)");
+    for function in FUNCTIONS {
+        scene.tap("t", "before insert", "row", &format!("{function}('q')"));
+        let insert = r"insert into t select 1, v, v, v from repeat('\', 180000000) v";
+        let error = scene.refuses(insert, "54000", &["public.t", "tap"]);
+        assert!(error.hint.unwrap().contains("ignore="));
+    }
+}

@@ -291,3 +291,21 @@ fn an_expression_follows_what_it_is_made_of() {
         scene.refuses("insert into t values (5, 6)", "42703", &["id"]);
     }
 }
+
+#[test]
+fn a_condition_that_becomes_another_type_is_refused() {
+    let mut scene = with_table(Scene::ours("expressions"));
+    let f = |returns: &str, value: &str| {
+        format!("drop function if exists f(int); create function f(int) returns {returns} return {value}")
+    };
+    scene.exec(&f("boolean", "true"));
+    scene.capture("t", "logutriga('q', 'when=f(id)', 'ev_data=id')");
+    scene.writes_data("insert into t values (1, 'x')", &["1"]);
+    // Texts that look like one of its values, and like none.
+    for (returns, value) in [("text", "'t'"), ("text", "'true'"), ("int", "1")] {
+        scene.exec(&f(returns, value));
+        scene.refuses("insert into t values (2, 'x')", state::WHEN_NOT_BOOLEAN, &["when=f(id)", "tap"]);
+    }
+    scene.exec(&f("boolean", "true"));
+    scene.writes_data("insert into t values (2, 'x')", &["2"]);
+}

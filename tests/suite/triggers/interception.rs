@@ -101,6 +101,24 @@ fn its_errors_are_those_of_the_statement() {
 }
 
 #[test]
+fn errors_of_inserting_name_the_trigger() {
+    let mut scene = with_table(Scene::ours("interception"));
+    let sequence: String = scene.session.one("select queue_event_seq from pgq.queue", &[]);
+    scene.exec(&format!("alter sequence {sequence} maxvalue 3; select pgq.insert_event('q', 'x', 'x')"));
+    for level in ["row", "referencing new table as n for each statement"] {
+        scene.exec(&format!(
+            "drop trigger if exists tap on t;
+             create trigger tap after insert on t {} execute function pgq.logutriga('q')",
+            level.replace("row", "for each row")
+        ));
+        let error = scene.session.batch_execute("insert into t select generate_series(1, 9)").unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.code().code(), "2200H", "{error:?}");
+        assert_eq!(error.where_(), Some(r#"trigger "tap" on table "t""#), "{error:?}");
+    }
+}
+
+#[test]
 fn what_is_altered_is_not_ours_any_more() {
     // Each is honoured: a setting of the function, another owner's rights, another language.
     for scene in Scene::on_each("interception") {

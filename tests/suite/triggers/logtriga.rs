@@ -222,6 +222,15 @@ mod with_a_statement {
     }
 
     #[test]
+    fn what_no_trigger_can_do_is_refused() {
+        let mut scene = with_seen();
+        for statement in ["commit", "rollback", "copy seen from stdin", "copy seen to stdout"] {
+            scene.capture("t", &format!("logtriga('kkvv', '{statement}')"));
+            scene.refuses("insert into t values (7, 8)", "0A000", &["public.t", "tap"]);
+        }
+    }
+
+    #[test]
     fn the_statement_follows_the_tables_it_names() {
         let mut scene = with_seen();
         scene.capture("t", "logtriga('kkvv', 'insert into seen values ($1, $2)')");

@@ -151,6 +151,22 @@ fn an_expression_is_evaluated_under_the_sessions_settings() {
 }
 
 #[test]
+fn an_expression_is_read_in_one_way_whatever_the_settings() {
+    // Who turns the setting off must not change what others' expressions say.
+    let mut scene = Scene::ours("settings");
+    scene.exec("create table t (id int primary key, v text); create table seen (kind text, data text)");
+    scene.capture("t", r"logutriga('q', $$ev_data='\' || v || '\'$$)");
+    scene.exec("set standard_conforming_strings = off; set escape_string_warning = off");
+    scene.writes_data("insert into t values (1, 'x')", &[r"\x\"]);
+    scene.capture("t", r"logtriga('kv', $$insert into seen values ($1, '\')$$)");
+    scene.exec("insert into t values (2, 'x')");
+    assert_eq!(scene.session.column::<String>("select data from seen", &[]), [r"\"]);
+    scene.exec("reset standard_conforming_strings");
+    scene.exec("insert into t values (3, 'x')");
+    assert_eq!(scene.session.column::<String>("select data from seen", &[]), [r"\", r"\"]);
+}
+
+#[test]
 fn what_stands_in_for_insert_event_has_the_sessions_settings() {
     for mut scene in Scene::on_each("settings") {
         scene.exec(

@@ -223,6 +223,29 @@ fn inherited_tables_have_triggers_and_columns_of_their_own() {
 }
 
 #[test]
+fn a_table_that_inherits_is_not_captured_by_statement() {
+    // An update of the parent does not fire triggers for each statement of the child.
+    const SHARED: &str = "0A000";
+    let mut scene = Scene::ours("tables");
+    scene.exec(
+        "create table parent (id int); create table t (id int primary key);
+         create trigger tap after insert on t referencing new table as n
+                for each statement execute function pgq.logutriga('q')",
+    );
+    for mut other in [None, Some(scene.database.connect())] {
+        scene.writes_data("insert into t values (1)", &["id=1"]);
+        other.as_mut().unwrap_or(&mut scene.session).exec("alter table t inherit parent");
+        scene.refuses("insert into t values (2)", SHARED, &["public.t", "inherits", "tap"]);
+        other.as_mut().unwrap_or(&mut scene.session).exec("alter table t no inherit parent");
+        scene.writes_data("insert into t values (2)", &["id=2"]);
+        scene.exec("truncate t");
+    }
+    // Without a column in common, too.
+    scene.exec("create table bare (); alter table t inherit bare");
+    scene.refuses("insert into t values (3)", SHARED, &["public.t", "inherits", "tap"]);
+}
+
+#[test]
 fn each_trigger_of_a_table_goes_its_own_way() {
     for mut scene in Scene::on_each("tables") {
         scene.exec(
