@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::lock;
 use crate::pg::privilege::{self, TableRight};
-use crate::pg::settings::{FIXED_SEARCH_PATH, Overrides, PLAIN_QUOTING};
+use crate::pg::settings::{FIXED_SEARCH_PATH, Overrides, PLAIN_QUOTING, PLAIN_STRINGS};
 use crate::pg::spi::{self, Statement};
 use crate::pg::table::Table;
 use crate::pg::text::Text;
@@ -206,5 +206,4 @@ impl Format {
 }
 
 /// Under which our statements mean what they say, and the catalog shows definitions as we write them.
-const PLAIN_NAMES: [(&CStr, &CStr); 3] =
-    [FIXED_SEARCH_PATH, PLAIN_QUOTING, (c"standard_conforming_strings", c"on")];
+const PLAIN_NAMES: [(&CStr, &CStr); 3] = [FIXED_SEARCH_PATH, PLAIN_QUOTING, PLAIN_STRINGS];
