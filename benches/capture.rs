@@ -3,7 +3,6 @@
 use crate::host::{Host, PAYLOAD};
 use crate::measure::{pairs, seconds};
 use crate::{Row, Target};
-use std::process::Stdio;
 
 const MILLION: i64 = 1_000_000;
 
@@ -158,13 +157,5 @@ fn rate(host: &Host, sql: &str, synchronous_commit: &str) -> f64 {
     let script = host.cluster.data_folder().join("bench.sql");
     std::fs::write(&script, sql.replace(":payload", &format!("'{PAYLOAD}'"))).unwrap();
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-    let mut pgbench = host.cluster.client_program("pgbench", "postgres");
-    pgbench
-        .env("PGOPTIONS", format!("-c synchronous_commit={synchronous_commit}"))
-        .args(["-n", "-M", "prepared", "-c", "8", "-j", "2", "-T", "3", "-f"])
-        .arg(&script)
-        .stderr(Stdio::null());
-    let output = String::from_utf8(pgbench.output().unwrap().stdout).unwrap();
-    let tps = output.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    tps.unwrap_or_else(|| panic!("pgbench printed no rate:\n{output}"))
+    host.rate(synchronous_commit, &["-T", "3", "-f", script.to_str().unwrap()])
 }

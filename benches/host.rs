@@ -3,6 +3,7 @@
 use pgq_tests::client::Session;
 use pgq_tests::cluster::Cluster;
 use pgq_tests::server::Server;
+use std::process::Stdio;
 
 /// A cluster for measuring: settings of a small production server, fsync on.
 pub struct Host {
@@ -26,6 +27,8 @@ impl Host {
             .conf("shared_preload_libraries", libraries)
             .conf("shared_buffers", "1GB")
             .conf("max_wal_size", "16GB")
+            // Making a new segment takes half a second; a server that is in use has spare ones.
+            .conf("min_wal_size", "4GB")
             .conf("checkpoint_timeout", "1h")
             .conf("autovacuum", "off")
             .conf("jit", "on")
@@ -66,9 +69,26 @@ impl Host {
 
     /// Empties the queue's tables and the plain one, outside of what is measured.
     pub fn clear(&self) {
-        self.connect().exec(
-            "TRUNCATE pgq.event_1_0, pgq.event_1_1, pgq.event_1_2, plain;
-             CHECKPOINT",
-        );
+        self.empty();
+        self.connect().exec("CHECKPOINT");
+    }
+
+    /// The same without a checkpoint, after which each page's first change costs a whole page of WAL.
+    pub fn empty(&self) {
+        self.connect().exec("TRUNCATE pgq.event_1_0, pgq.event_1_1, pgq.event_1_2, plain");
+    }
+
+    /// Transactions a second of 8 clients: pgbench with these arguments.
+    pub fn rate(&self, synchronous_commit: &str, arguments: &[&str]) -> f64 {
+        let mut pgbench = self.cluster.client_program("pgbench", "postgres");
+        pgbench
+            .env("PGOPTIONS", format!("-c synchronous_commit={synchronous_commit}"))
+            .args(["-n", "-M", "prepared", "-c", "8", "-j", "2"])
+            .args(arguments)
+            .stderr(Stdio::null());
+        let output = String::from_utf8(pgbench.output().unwrap().stdout).unwrap();
+        let tps =
+            output.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        tps.unwrap_or_else(|| panic!("pgbench printed no rate:\n{output}"))
     }
 }

@@ -7,6 +7,7 @@ mod latency;
 mod measure;
 mod reading;
 mod ticking;
+mod triggers;
 
 use host::Host;
 use measure::Pairs;
@@ -46,8 +47,8 @@ impl Row {
     fn print(&self) {
         let target = match self.target {
             None => String::from("–"),
-            Some(Target::AtMost(limit)) => format!("≤ {limit}"),
-            Some(Target::AtLeast(limit)) => format!("≥ {limit}"),
+            Some(Target::AtMost(limit)) => format!("≤ {limit:.2}"),
+            Some(Target::AtLeast(limit)) => format!("≥ {limit:.2}"),
         };
         let Pairs { ours, other, ratio: [median, least, greatest] } = self.pairs;
         let (work, unit) = (&self.work, self.unit);
@@ -80,6 +81,12 @@ fn main() {
     }
     if runs("commit") {
         rows.extend(capture::one_event_a_transaction(&ours, peer.as_ref()));
+    }
+    if runs("triggers") {
+        rows.extend(triggers::statements(&ours, peer.as_ref()));
+    }
+    if runs("bank") {
+        rows.extend(triggers::bank(&ours, peer.as_ref()));
     }
     if runs("reading") {
         rows.extend(reading::two_million(&ours, peer.as_ref()));

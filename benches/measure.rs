@@ -41,6 +41,22 @@ pub fn pairs(mut ours: impl FnMut() -> f64, mut other: impl FnMut() -> f64) -> P
     }
 }
 
+/// What a work takes more with something than without it: both are measured each time, back to back, taking turns in who
+/// goes first.
+pub fn added(mut with: impl FnMut() -> f64, mut without: impl FnMut() -> f64) -> impl FnMut() -> f64 {
+    let mut with_first = false;
+    move || {
+        with_first = !with_first;
+        if with_first {
+            let first = with();
+            first - without()
+        } else {
+            let first = without();
+            with() - first
+        }
+    }
+}
+
 /// Seconds that the work takes.
 pub fn seconds(work: impl FnOnce()) -> f64 {
     let start = Instant::now();

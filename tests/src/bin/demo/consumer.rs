@@ -1,40 +1,44 @@
 //! A consumer at work in a thread of its own.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use pgq_tests::latency::Latency;
 use pgq_tests::queue::{Consumer, Event};
 use postgres::{Client, NoTls};
 
-use crate::proof::Booking;
-use crate::workload::QUEUE;
+use crate::replica::Replica;
+use crate::workload::{HISTORY, QUEUE};
 
 /// Between two looks at an empty queue.
 const POLL: Duration = Duration::from_millis(10);
 
 /// What a consumer has got so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Received {
     /// Its name.
     pub name: String,
-    /// The bookings, by event id.
-    pub bookings: HashMap<i64, Booking>,
+    /// The bank, by what it was told.
+    pub replica: Replica,
+    /// The ids of the events.
+    ids: HashSet<i64>,
     /// How many events came that had come before.
     pub doubled: usize,
+    /// How many did not fit what had come before.
+    pub alien: usize,
     /// How many batches held events.
     pub batches: usize,
     /// The size of the last of them.
     pub last_batch: usize,
     /// The size of the largest.
     pub largest_batch: usize,
-    /// From insertion to receipt, since the screen looked last.
+    /// From the begin of each transaction to its receipt, since the screen looked last.
     pub recent: Latency,
-    /// From insertion to receipt, all the time.
+    /// The same, all the time.
     pub overall: Latency,
 }
 
@@ -75,11 +79,6 @@ impl Runner {
         &self.name
     }
 
-    /// How many different events have come.
-    pub fn received(&self) -> usize {
-        self.state().bookings.len()
-    }
-
     /// Whether the thread has given up.
     pub fn broken(&self) -> bool {
         self.thread.as_ref().is_some_and(JoinHandle::is_finished)
@@ -100,7 +99,7 @@ impl Runner {
         while consumer.position(client)? < newest_tick {
             one_batch(client, &consumer, None, &self.received)?;
         }
-        Ok(self.state().clone())
+        Ok(std::mem::take(&mut *self.state()))
     }
 }
 
@@ -130,18 +129,32 @@ fn one_batch(
 }
 
 impl Received {
+    /// How many different events have come.
+    pub fn events(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// How many transactions of the producers have come.
+    pub fn transactions(&self) -> usize {
+        self.replica.len_of(HISTORY)
+    }
+
     fn take(&mut self, events: &[Event]) {
         let now = SystemTime::now();
         for event in events {
-            let booking = Booking::from_event(event);
-            if self.bookings.insert(event.id, booking).is_some() {
+            if !self.ids.insert(event.id) {
                 self.doubled += 1;
+                continue;
             }
-            let micros: Option<u64> = event.extra[0].as_ref().and_then(|micros| micros.parse().ok());
-            let inserted = UNIX_EPOCH + Duration::from_micros(micros.unwrap_or_default());
-            let latency = now.duration_since(inserted).unwrap_or_default();
-            self.recent.record(latency);
-            self.overall.record(latency);
+            let before = self.transactions();
+            if self.replica.apply(event).is_none() {
+                self.alien += 1;
+            }
+            if self.transactions() > before {
+                let latency = now.duration_since(event.time).unwrap_or_default();
+                self.recent.record(latency);
+                self.overall.record(latency);
+            }
         }
         if !events.is_empty() {
             self.batches += 1;

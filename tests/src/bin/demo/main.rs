@@ -4,6 +4,7 @@
 
 mod consumer;
 mod proof;
+mod replica;
 mod screen;
 mod workload;
 
@@ -15,15 +16,14 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use pgq_tests::client::explained;
 use pgq_tests::cluster::Cluster;
-use pgq_tests::maintenance::{Daemon, Periods};
 use pgq_tests::queue;
 use pgq_tests::server::Server;
 
-use crate::consumer::Runner;
+use crate::consumer::{Received, Runner};
 use crate::screen::Screen;
 use crate::workload::{DATABASE, Pgbench, QUEUE};
 
-/// How long the consumers may take for the rest after the producers have ended.
+/// How long the consumers may take for what is there.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
 /// A program that was ended by SIGINT, as the shell counts.
@@ -32,18 +32,20 @@ const INTERRUPTED: u8 = 130;
 /// Watch PgQ carry a real workload, and see it proven that nothing was lost or doubled.
 ///
 /// The demo starts a PostgreSQL server of its own in a fresh folder, which nobody else can reach and which vanishes
-/// at the end. pgbench runs its TPC-B-like bank transactions there; each of them also inserts an event, in the same
-/// transaction, and writes the event's id into the history table. One transaction in ten is rolled back, and its event
-/// with it. A ticker inside the server cuts the stream of events into batches, and two consumers read the same queue:
-/// one quick, one that pauses after every batch and asks for larger ones instead.
+/// at the end. There pgbench makes the tables of its bank, triggers write whatever changes them into a queue, and
+/// pgbench, knowing nothing of it, fills the tables and runs its own TPC-B-like transactions. One in ten is rolled back,
+/// and its events with it. A ticker inside the server cuts the stream of events into batches, and two consumers read
+/// the same queue: one quick, one that pauses after every batch and asks for larger ones instead. Each makes a bank of
+/// its own of what it reads, and each event must fit what came before it.
 ///
-/// In the end both consumers must hold exactly the events of the history table: no one missing, none twice, none of
-/// a transaction that was rolled back, and the same sum of money. Exit status: 0 proven, 1 not, 130 interrupted.
+/// In the end both consumers must have had exactly the events of what was committed: no one missing, none twice, none of
+/// a transaction that was rolled back; and their banks must be equal to the real one, row by row. Exit status: 0
+/// proven, 1 not, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "demo", max_term_width = 110)]
 struct Options {
     /// How long the producers work
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 17)]
     seconds: u32,
     /// How many pgbench clients produce at once
     #[arg(long, default_value_t = 4)]
@@ -96,34 +98,39 @@ fn run(options: &Options, interrupted: &AtomicBool) -> Result<bool, Box<dyn std:
     let server = Server::find_ours()?;
     let cluster = start(&server, options)?;
     cluster.create_database(DATABASE);
-    workload::initialise(&cluster, options.scale)?;
     let mut admin = cluster.connect(DATABASE);
     prepare_queue(&mut admin)?;
-    // Only our own extension ticks inside the server.
-    let _daemon = (!server.has_ticker()).then(|| {
-        let periods = Periods { ticker: Duration::from_millis(100), maintenance: Duration::from_secs(1) };
-        Daemon::start(cluster.config(DATABASE, "postgres"), periods)
-    });
-
+    workload::make_bank(&cluster, options.scale)?;
     let config = cluster.config(DATABASE, "postgres");
     let runners = [
         Runner::start("quick", Duration::ZERO, config.clone())?,
         Runner::start("slow", Duration::from_millis(options.pause), config)?,
     ];
     println!(
-        "PostgreSQL {} with pgq {}, ready after {:.1} s. {} clients for {} s; Ctrl-C ends it cleanly.",
+        "PostgreSQL {} with pgq {}, ready after {:.1} s; Ctrl-C ends it cleanly.",
         server.major(),
         admin.one::<String>("select pgq.version()", &[]),
+        began.elapsed().as_secs_f64(),
+    );
+    println!("Look inside: psql -h {} -U postgres {DATABASE}", cluster.socket_folder().display());
+    println!(
+        "Triggers capture the four tables of pgbench; of their events each consumer makes a bank of its own."
+    );
+
+    let rows = workload::fill_bank(&cluster, options.scale)?;
+    let pause = || std::thread::sleep(Duration::from_millis(10));
+    wait_for(&runners, interrupted, |received| received.replica.len() >= rows, pause);
+    println!(
+        "Both consumers have the {} rows that the bank begins with, after {:.1} s. Now {} clients work for {} s.",
+        screen::grouped(rows),
         began.elapsed().as_secs_f64(),
         options.clients,
         options.seconds,
     );
-    println!("Look inside: psql -h {} -U postgres {DATABASE}", cluster.socket_folder().display());
     println!(
-        "One transaction in ten is rolled back. Each second: events committed; events got, size of the last batch,"
-    );
-    println!(
-        "age of the consumer's position, and median and 99th percentile of the time from insert to consumer.\n"
+        "One transaction in ten is rolled back. Each second: transactions committed; transactions got, events of the\n\
+         last batch, age of the consumer's position, and median and 99th percentile of the time from the begin of a\n\
+         transaction to the consumer.\n"
     );
 
     let mut pgbench = Pgbench::start(&cluster, options.clients, options.seconds)?;
@@ -134,18 +141,13 @@ fn run(options: &Options, interrupted: &AtomicBool) -> Result<bool, Box<dyn std:
     if interrupted.load(Ordering::Relaxed) {
         return Ok(false);
     }
-    let committed = proof::committed(&mut admin)?;
+    let committed = workload::committed(&mut admin)?;
     println!(
         "The producers have committed {} transactions; the rest is drained.",
-        screen::grouped(committed.len())
+        screen::grouped(committed)
     );
-    let deadline = Instant::now() + DRAIN_LIMIT;
-    while runners.iter().any(|runner| runner.received() < committed.len()) && Instant::now() < deadline {
-        if interrupted.load(Ordering::Relaxed) || runners.iter().any(Runner::broken) {
-            break;
-        }
-        screen.wait_and_show(&runners);
-    }
+    let drained = |received: &Received| received.transactions() >= committed;
+    wait_for(&runners, interrupted, drained, || screen.wait_and_show(&runners));
     if interrupted.load(Ordering::Relaxed) {
         return Ok(false);
     }
@@ -156,26 +158,36 @@ fn run(options: &Options, interrupted: &AtomicBool) -> Result<bool, Box<dyn std:
         received.push(runner.finish(&mut admin, newest_tick)?);
     }
     println!("Rotations of the event tables, each a TRUNCATE under load: {}.", screen.rotations());
-    proof::show(&mut admin, &committed, &received)
+    proof::show(&mut admin, &received)
+}
+
+/// Waits until all consumers have it; in vain if one has given up, the time is up, or somebody interrupts.
+fn wait_for(
+    runners: &[Runner],
+    interrupted: &AtomicBool,
+    has_it: impl Fn(&Received) -> bool,
+    mut meanwhile: impl FnMut(),
+) {
+    let deadline = Instant::now() + DRAIN_LIMIT;
+    while !runners.iter().all(|runner| has_it(&runner.state())) && Instant::now() < deadline {
+        if interrupted.load(Ordering::Relaxed) || runners.iter().any(Runner::broken) {
+            break;
+        }
+        meanwhile();
+    }
 }
 
 fn start(server: &Server, options: &Options) -> Result<Cluster, Box<dyn std::error::Error>> {
-    let mut builder = Cluster::builder_on(server).single().conf("shared_buffers", "128MB");
+    let mut builder = Cluster::builder_on(server)
+        .single()
+        .conf("shared_buffers", "128MB")
+        .conf("shared_preload_libraries", "pgq")
+        .conf("pgq.ticker_period", "100ms")
+        .conf("pgq.maint_period", "1s");
     if !options.no_fsync {
         builder = builder.durable();
     }
-    if server.has_ticker() {
-        builder = builder.conf("shared_preload_libraries", "pgq");
-    }
-    let cluster = builder.try_start()?;
-    if server.has_ticker() {
-        let mut admin = cluster.connect("postgres");
-        for setting in ["ticker_period = '100ms'", "maint_period = '1s'"] {
-            admin.batch_execute(&format!("alter system set pgq.{setting}"))?;
-        }
-        cluster.reload();
-    }
-    Ok(cluster)
+    Ok(builder.try_start()?)
 }
 
 /// A queue whose batches are small and whose tables rotate often, so that a demo of seconds shows both.

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 use pgq_tests::client::Session;
 
 use crate::consumer::Runner;
-use crate::workload::QUEUE;
+use crate::workload::{self, QUEUE};
 
 /// What a line needs to know of the line before.
 pub struct Screen {
     session: Session,
     began: Instant,
     lines: u64,
-    committed: i64,
+    committed: usize,
     received: Vec<usize>,
     switches: BTreeSet<SystemTime>,
 }
@@ -69,14 +69,10 @@ impl Screen {
 
     fn line(&mut self, runners: &[Runner]) -> Result<String, postgres::Error> {
         use std::fmt::Write;
-        let row = self.session.query_one(
-            "select count(event_id), (select queue_switch_time from pgq.queue where queue_name = $1)
-               from pgbench_history",
-            &[&QUEUE],
-        )?;
-        let committed: i64 = row.get(0);
-        self.switches.insert(row.get(1));
-        let mut line = format!("{:>4} s {:>11}", self.lines, grouped((committed - self.committed).max(0)));
+        let switched = "select queue_switch_time from pgq.queue where queue_name = $1";
+        self.switches.insert(self.session.query_one(switched, &[&QUEUE])?.get(0));
+        let committed = workload::committed(&mut self.session)?;
+        let mut line = format!("{:>4} s {:>11}", self.lines, grouped(committed - self.committed));
         self.committed = committed;
         for (runner, before) in runners.iter().zip(&mut self.received) {
             let lag: Option<f64> = self
@@ -87,7 +83,7 @@ impl Screen {
                 )?
                 .get(0);
             let mut state = runner.state();
-            let received = state.bookings.len();
+            let received = state.transactions();
             let recent = std::mem::take(&mut state.recent);
             write!(
                 line,
