@@ -97,11 +97,12 @@ impl<'a> Firing<'a> {
     }
 
     /// What stands in the parentheses of `EXECUTE FUNCTION f(…)`.
-    pub fn arguments(self) -> Vec<&'a [u8]> {
+    #[inline]
+    pub fn arguments(self) -> impl Iterator<Item = &'a [u8]> {
         let trigger = self.trigger();
         // SAFETY: the server keeps so many NUL-terminated strings.
         let argument = |number| unsafe { CStr::from_ptr(*trigger.tgargs.add(number)) }.to_bytes();
-        (0..trigger.tgnargs as usize).map(argument).collect()
+        (0..trigger.tgnargs as usize).map(argument)
     }
 
     /// The OID of the table that changes.

@@ -30,7 +30,7 @@ fn remember(firing: Firing, format: Format) -> Result<Rc<Plan>> {
         format,
         timing: firing.timing(),
         operation: firing.operation(),
-        arguments: firing.arguments(),
+        arguments: firing.arguments().collect(),
     };
     let plan = Rc::new(Plan::make(firing.table(), &definition, || firing.describe_table())?);
     let replaced = PLANS.with(|plans| {

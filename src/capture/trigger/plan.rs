@@ -18,6 +18,7 @@ use pgrx::pg_sys::Oid;
 /// What a trigger does. Columns are given by their position in the table's.
 pub struct Plan {
     pub format: Format,
+    arguments: Vec<Vec<u8>>,
     pub meaning: Meaning,
     pub table: Table,
     /// `schema.table`
@@ -107,6 +108,7 @@ impl Plan {
         }
         Ok(Plan {
             format: definition.format,
+            arguments: definition.arguments.iter().map(|argument| argument.to_vec()).collect(),
             full_name: table.full_name(),
             logged: columns.clone().filter(is_logged).map(written).collect(),
             condition: columns.filter(|column| meaning.key.contains(column)).map(written).collect(),
@@ -122,11 +124,13 @@ impl Plan {
         })
     }
 
-    /// Whether this is still what the trigger does.
+    /// Whether this is still what the trigger does. A statement fires it as it was when the statement began, even if an
+    /// expression has replaced it meanwhile: so the arguments are compared, too.
     #[inline]
     pub fn is_current(&self, firing: Firing, format: Format) -> bool {
         self.format == format
             && self.seen == Seen::now(firing.table())
+            && self.arguments.iter().eq(firing.arguments())
             && (!self.meaning.has_statements() || self.user == session::user())
     }
 

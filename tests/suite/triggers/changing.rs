@@ -273,3 +273,23 @@ fn a_prepared_statement_outlives_changes() {
         }
     }
 }
+
+#[test]
+fn an_expression_may_replace_its_own_trigger() {
+    // The statement goes on with what it began with; the next one, in the same transaction, has the new one.
+    let mut scene = Scene::ours("changing");
+    scene.exec(
+            "create table t (id int primary key, v text);
+             create function f(int) returns text language plpgsql as $$ begin
+                 if $1 = 1 then
+                     execute 'create or replace trigger tap after insert on t
+                              for each row execute function pgq.logutriga(''q'', ''ignore=v'')';
+                 end if;
+                 return 'x'; end $$;
+             create trigger tap after insert on t for each row execute function pgq.logutriga('q', 'ev_extra2=f(id)')",
+        );
+    scene.writes_data(
+        "begin; insert into t values (1, 'a'), (2, 'b'); insert into t values (3, 'c'); commit",
+        &["id=1&v=a", "id=2&v=b", "id=3"],
+    );
+}
