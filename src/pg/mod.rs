@@ -33,6 +33,7 @@ mod raw;
 pub mod relation;
 pub mod room;
 pub mod routine;
+pub mod row;
 pub mod scan;
 pub mod seat;
 pub mod sequence;

@@ -6,7 +6,7 @@ use super::computed::Computed;
 use super::guard::guarded;
 use super::output::{Output, Rendered};
 use super::raw;
-use super::trigger::Row;
+use super::row::Row;
 use pgrx::pg_sys;
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::{CStr, CString};

@@ -1,10 +1,7 @@
 //! How a trigger was made, and what that means for its table.
 
 use super::expressions::Expressions;
-use super::{letters, options};
-use crate::error::Result;
 use crate::pg::query::Query;
-use crate::pg::table::Table;
 use crate::pg::trigger::Timing;
 use pgq_core::change::Operation;
 
@@ -87,13 +84,5 @@ impl Meaning {
     /// Whether users' statements are run, in which names were looked up for somebody.
     pub fn has_statements(&self) -> bool {
         matches!(self.target, Target::Statement(_)) || !self.expressions.is_empty()
-    }
-
-    /// Reads the arguments.
-    pub fn of(definition: &Definition, table: &Table) -> Result<Meaning> {
-        match definition.format {
-            Format::Letters => letters::meaning(definition, table),
-            _ => options::meaning(definition, table),
-        }
     }
 }

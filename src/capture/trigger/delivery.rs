@@ -5,24 +5,18 @@
 //! the server refuses them in its own words.
 
 use super::definition::Target;
-use super::event::Event;
+use super::fields::{Event, FIELDS, to_fields};
 use super::plan::Plan;
 use crate::capture::insert_event;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pg::guard::guarded;
 use crate::pg::query::Query;
-use crate::pg::room;
 use crate::pg::routine;
 use crate::pg::session::{self, Session};
 use crate::pg::text::Text;
-use pgq_core::trigger_arguments::FIELDS;
-use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
-use pgrx::pg_sys::{Datum, Oid};
+use pgrx::pg_sys::Oid;
 use std::rc::Rc;
-
-/// The fields of an event as the server holds them.
-pub type Fields = [Option<Datum>; FIELDS.len()];
 
 /// What stands behind the name, prepared at its first use in a session.
 static INSERT_EVENT: Session<Option<(Oid, Rc<Query>)>> = Session::new(None);
@@ -55,18 +49,4 @@ fn whatever_it_is() -> Rc<Query> {
     let replaced = INSERT_EVENT.with(|known| known.replace((user, Rc::clone(&prepared))));
     drop(replaced);
     prepared
-}
-
-/// The fields in the server's current memory.
-pub fn to_fields(event: &Event) -> Result<Fields> {
-    if let Some(position) =
-        event.iter().position(|field| field.as_ref().is_some_and(|text| text.len() > room::MOST))
-    {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-            format!("{} of the event is larger than 1 GB", FIELDS[position]),
-        )
-        .hint("Leave large columns out by the trigger's option ignore=."));
-    }
-    Ok(event.each_ref().map(|field| field.as_ref().map(|text| Text(text).to_datum())))
 }

@@ -2,24 +2,16 @@
 
 use super::data;
 use super::definition::{Format, KeyUpdates};
+use super::fields::{DATA, EXTRA1, EXTRA2, Event, TYPE};
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::pg::output::exactly;
 use crate::pg::room;
+use crate::pg::row::{Row, Rows};
 use crate::pg::text::Text;
-use crate::pg::trigger::{Row, Rows};
 use pgq_core::change::Operation;
-use pgq_core::trigger_arguments::FIELDS;
 use pgrx::PgSqlErrorCode;
 use std::borrow::Cow;
-
-/// The fields of an event, in the order of [`FIELDS`]; `None` is NULL.
-pub type Event<'p> = [Option<Cow<'p, [u8]>>; FIELDS.len()];
-
-const TYPE: usize = 0;
-const DATA: usize = 1;
-const EXTRA1: usize = 2;
-const EXTRA2: usize = 3;
 
 /// Gives the events of a change to `emit`: usually one; none if only ignored columns changed or `when` is false; two of
 /// an update that moves the row to another key, if that is wanted.

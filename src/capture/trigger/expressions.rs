@@ -1,13 +1,13 @@
 //! Options that are SQL: `when=EXPRESSION`, and those that replace a field of the event.
 
-use super::event::Event;
+use super::fields::{Event, FIELDS};
 use crate::error::{Error, Result};
 use crate::pg::query::{Answer, Query};
+use crate::pg::row::Row;
 use crate::pg::table::Table;
 use crate::pg::text::Text;
-use crate::pg::trigger::Row;
 use pgq_core::expression::{self, Unreadable};
-use pgq_core::trigger_arguments::{Arguments, FIELDS};
+use pgq_core::trigger_arguments::Arguments;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Oid;

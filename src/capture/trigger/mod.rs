@@ -11,6 +11,7 @@ pub(super) mod definition;
 mod delivery;
 mod event;
 mod expressions;
+mod fields;
 mod letters;
 mod memory;
 mod options;

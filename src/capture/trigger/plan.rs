@@ -1,6 +1,8 @@
 //! What a trigger does: its definition and its table, put together once and kept until one of them changes.
 
 use super::definition::{Definition, Format, Meaning, Target};
+use super::fields::FIELDS;
+use super::{letters, options};
 use crate::error::{Error, Result};
 use crate::pg::arena::Arena;
 use crate::pg::session;
@@ -11,7 +13,6 @@ use crate::pg::trigger::Firing;
 use crate::pg::watch;
 use pgq_core::change::Operation;
 use pgq_core::codec::{json, urlencoded};
-use pgq_core::trigger_arguments::FIELDS;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 
@@ -93,7 +94,10 @@ impl Plan {
         let seen = Seen::now(table);
         let memory = Arena::of_session();
         let table = memory.within(describe);
-        let meaning = Meaning::of(definition, &table)?;
+        let meaning = match definition.format {
+            Format::Letters => letters::meaning(definition, &table)?,
+            _ => options::meaning(definition, &table)?,
+        };
         // A TRUNCATE has no row to take values from.
         let magic = if definition.operation == Operation::Truncate { Vec::new() } else { magic(&table)? };
         let _names = Overrides::begin(&[PLAIN_QUOTING]);

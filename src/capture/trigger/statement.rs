@@ -6,8 +6,9 @@
 //! `WITH` whose deletions go on after it has inserted the same keys (`LIMIT` cuts the reading of `RETURNING` short).
 
 use super::definition::Target;
-use super::delivery::{self, Fields};
+use super::delivery;
 use super::event;
+use super::fields::{Fields, to_fields};
 use super::plan::Plan;
 use crate::capture::bulk;
 use crate::error::{Error, Result};
@@ -48,7 +49,7 @@ pub fn capture(plan: &Plan, firing: Firing) -> Result<()> {
                 if queue.is_none() {
                     return delivery::deliver(plan, event);
                 }
-                waiting.push(delivery::to_fields(&event)?);
+                waiting.push(to_fields(&event)?);
                 Ok(())
             })
         })?;
