@@ -7,6 +7,8 @@
 //! session's: every server reads all of their forms.
 #![allow(unsafe_code)]
 
+use super::guard::guarded;
+use super::raw;
 use super::settings::{FIXED_SEARCH_PATH, Overrides, PLAIN_QUOTING};
 use super::text::Text;
 use pgrx::pg_sys;
@@ -97,8 +99,9 @@ impl Output {
                 // SAFETY: the function takes values of this type, and answers with a NUL-terminated string in the current
                 // memory context. A value whose output comes back here would find its description in use, which the
                 // server's own callers of output functions do not mind either.
-                let text =
-                    unsafe { CStr::from_ptr(pg_sys::OutputFunctionCall(info.get(), value)) }.to_bytes();
+                let text = guarded(|| unsafe { raw::OutputFunctionCall(info.get(), value) });
+                // SAFETY: as above.
+                let text = unsafe { CStr::from_ptr(text) }.to_bytes();
                 Rendered::Bytes(text.as_ptr(), text.len())
             }
         }

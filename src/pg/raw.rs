@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 unsafe extern "C-unwind" {
     /// `nextval()` by OID; `check_permissions` false leaves the sequence's own ACL out of it.
     pub fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
-    /// Not among pgrx's bindings, as the one above and the two below.
+    /// Not among pgrx's bindings, as the one above and the three below.
     pub fn Async_Notify(channel: *const std::ffi::c_char, payload: *const std::ffi::c_char);
     pub fn find_inheritance_children(parent: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> *mut pg_sys::List;
     pub fn hash_bytes_extended(bytes: *const u8, length: std::ffi::c_int, seed: u64) -> u64;
@@ -46,6 +46,7 @@ unsafe extern "C-unwind" {
     ) -> *mut pg_sys::TupleTableSlot;
     pub fn set_errcontext_domain(domain: *const std::ffi::c_char) -> std::ffi::c_int;
     pub fn errcontext_msg(format: *const std::ffi::c_char, ...) -> std::ffi::c_int;
+    pub fn OutputFunctionCall(flinfo: *mut pg_sys::FmgrInfo, val: pg_sys::Datum) -> *mut std::ffi::c_char;
     pub fn SPI_connect() -> std::ffi::c_int;
     pub fn SPI_finish() -> std::ffi::c_int;
     pub fn SPI_prepare(

@@ -265,6 +265,8 @@ impl Stored {
             pg_sys::tuplestore_rescan(store);
             let slot =
                 pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &raw const pg_sys::TTSOpsMinimalTuple);
+            // Computed columns may ask for it.
+            (*slot).tts_tableOid = (*relation).rd_id;
             Some(Stored { table: (*relation).rd_id, store, slot })
         }
     }

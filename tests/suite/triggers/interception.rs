@@ -119,6 +119,21 @@ fn errors_of_inserting_name_the_trigger() {
 }
 
 #[test]
+fn errors_of_reading_a_value_name_the_trigger() {
+    // A value that is damaged: its label is gone.
+    let mut scene = Scene::ours("interception");
+    scene.exec("create type kind as enum ('a'); create table t (id int primary key, k kind); insert into t values (1, 'a')");
+    scene.exec("delete from pg_enum where enumtypid = 'kind'::regtype");
+    for function in FUNCTIONS {
+        scene.capture("t", &format!("{function}('q')"));
+        let error = scene.session.batch_execute("insert into t select 2, k from t").unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.code().code(), "22P03", "{error:?}");
+        assert_eq!(error.where_(), Some(r#"trigger "tap" on table "t""#), "{error:?}");
+    }
+}
+
+#[test]
 fn what_is_altered_is_not_ours_any_more() {
     // Each is honoured: a setting of the function, another owner's rights, another language.
     for scene in Scene::on_each("interception") {

@@ -114,6 +114,26 @@ fn a_virtual_column_has_its_computed_value() {
             "U | n='2',twice='4' where id='1' | public.t | id=1&n=1&twice=2",
         ],
     );
+    // One that asks for the table, and one that cannot be computed of each row, by row and by statement.
+    scene.exec(
+        "create table u (id int primary key, n int, home oid generated always as (tableoid) virtual,
+                         part int generated always as (6 / n) virtual)",
+    );
+    let home: u32 = scene.session.one("select 'u'::regclass::oid", &[]);
+    for level in ["for each row", "referencing new table as n for each statement"] {
+        scene.exec(&format!(
+            "drop trigger if exists tap on u;
+             create trigger tap after insert on u {level} execute function pgq.logutriga('q')"
+        ));
+        scene.writes_data(
+            "insert into u values (1, 2); delete from u",
+            &[&format!("id=1&n=2&home={home}&part=3")],
+        );
+        let error = scene.session.batch_execute("insert into u values (2, 0)").unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.code().code(), "22012", "{error:?}");
+        assert_eq!(error.where_(), Some(r#"trigger "tap" on table "u""#), "{error:?}");
+    }
 }
 
 /// `p1` looks like its parent, `p2` has the same columns in its own order.
