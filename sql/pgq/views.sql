@@ -76,6 +76,11 @@ CREATE VIEW pgq.captured_tables AS
                        AND g.tgtype & 66 = 0 AND g.tgtype & 28 <> 0
                        AND NOT (n.nspname = 'pgq' AND f.proname LIKE '%triga'))
                     THEN 'what another trigger changes is written before the change that made it fire'
+                WHEN s.level = 'statement' AND s.operations <> '{truncate}' AND EXISTS (
+                    SELECT FROM pg_catalog.pg_constraint k
+                     WHERE k.conrelid = s.relid AND k.confrelid = s.relid
+                       AND pg_catalog.concat(k.confdeltype, k.confupdtype) ~ '[cnd]')
+                    THEN 'what a foreign key of the table to itself changes may be written too late'
            END AS problem
       FROM (SELECT g.tgrelid AS relid, a.queue_name, f.proname::text AS function_name,
                    CASE WHEN pg_catalog.bool_or(g.tgtype & 1 <> 0) THEN 'row' ELSE 'statement' END AS level,
@@ -87,7 +92,12 @@ CREATE VIEW pgq.captured_tables AS
                    -- A trigger for TRUNCATE has fewer than the others.
                    pg_catalog.max(a.options) AS options,
                    pg_catalog.array_agg(g.tgname::text ORDER BY g.tgname) AS trigger_names,
-                   pg_catalog.bool_or(g.tgenabled = 'D') AS is_disabled,
+                   -- In ordinary sessions; copies in partitions may be disabled by themselves.
+                   pg_catalog.bool_or(g.tgenabled IN ('D', 'R') OR EXISTS (
+                       SELECT FROM pg_catalog.pg_partition_tree(g.tgrelid) p
+                         JOIN pg_catalog.pg_trigger c ON c.tgrelid = p.relid
+                        WHERE c.tgname = g.tgname AND c.tgparentid <> 0 AND c.tgenabled IN ('D', 'R')))
+                       AS is_disabled,
                    EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE g.tgrelid IN (i.inhrelid, i.inhparent))
                        AS is_of_family,
                    f.proname = 'logtriga'

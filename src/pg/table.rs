@@ -148,6 +148,11 @@ impl Column {
         self.position as i16 + 1
     }
 
+    /// Whether rows do not have it, and its value is computed each time.
+    pub fn is_computed(&self) -> bool {
+        self.computed.is_some()
+    }
+
     /// Whether values of the column name objects ([`super::output`]).
     pub fn names_objects(&self) -> bool {
         self.output.names_objects

@@ -119,9 +119,11 @@ fn warn_of_writers(members: &[Member]) {
     static WRITERS: Statement = Statement::reading(
         "SELECT string_agg(coalesce(quote_ident(r.rolname), 'PUBLIC'), ', ' ORDER BY r.rolname)
            FROM (SELECT DISTINCT x.grantee
-                   FROM pg_class c,
-                        aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
-                  WHERE c.oid = $1::oid AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')) a
+                   FROM (SELECT coalesce(relacl, acldefault('r', relowner)) FROM pg_class WHERE oid = $1::oid
+                         UNION ALL
+                         SELECT attacl FROM pg_attribute WHERE attrelid = $1::oid) r (acl),
+                        aclexplode(r.acl) x
+                  WHERE x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')) a
            LEFT JOIN pg_roles r ON r.oid = a.grantee
           WHERE NOT has_function_privilege(coalesce(r.rolname, 'public'), 'pgq.insert_event(text,text,text,text,text,text,text)', 'EXECUTE')",
         &[Type::Big],

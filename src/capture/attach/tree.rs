@@ -102,6 +102,7 @@ pub const PREFIX: &[u8] = b"_pgq_capture_";
 pub struct Existing {
     pub name: Vec<u8>,
     pub definition: Vec<u8>,
+    /// It fires in ordinary sessions, and so do its copies.
     pub is_enabled: bool,
     pub maker: Maker,
 }
@@ -121,7 +122,12 @@ pub enum Maker {
 /// comes and goes with the parent's.
 pub fn triggers(member: &Member, queue: &[u8]) -> Vec<Existing> {
     static TRIGGERS: Statement = Statement::reading(
-        "SELECT g.tgname::text, pg_get_triggerdef(g.oid), g.tgenabled <> 'D', g.tgparentid <> 0
+        "SELECT g.tgname::text, pg_get_triggerdef(g.oid),
+                g.tgenabled NOT IN ('D', 'R')
+                AND NOT EXISTS (
+                    SELECT FROM pg_partition_tree(g.tgrelid) p JOIN pg_trigger c ON c.tgrelid = p.relid
+                     WHERE c.tgname = g.tgname AND c.tgparentid <> 0 AND c.tgenabled IN ('D', 'R')),
+                g.tgparentid <> 0
            FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
           WHERE g.tgrelid = $1::oid AND NOT g.tgisinternal AND (g.tgparentid = 0 OR $3)
             AND f.pronamespace = 'pgq'::regnamespace AND f.proname LIKE '%triga'

@@ -110,6 +110,8 @@ impl Plan {
         if matches!(definition.format, Format::PartialSql | Format::Letters) {
             silent.extend(magic.iter().map(|(column, _)| column));
         }
+        // They only change with others, and computing them may fail.
+        silent.retain(|column| !table.columns[*column].is_computed());
         Ok(Plan {
             format: definition.format,
             arguments: definition.arguments.iter().map(|argument| argument.to_vec()).collect(),

@@ -200,6 +200,13 @@ fn who_could_not_write_events_is_named() {
             warning(scene, "capture('t', 'q')"),
             Some(format!("roles that may change table public.t may not write events: {poor}"))
         );
+        scene.exec(&format!("revoke truncate on t from {poor}"));
+        assert_eq!(warning(scene, "capture('t', 'q')"), None);
+        scene.exec(&format!("grant update (v), insert (id) on t to {poor}"));
+        assert_eq!(
+            warning(scene, "capture('t', 'q')"),
+            Some(format!("roles that may change table public.t may not write events: {poor}"))
+        );
         scene.exec(&format!("revoke pgq_writer from {owner}; grant update on t to public"));
         let named = warning(scene, "capture('t', 'q')").unwrap();
         assert!(
@@ -237,7 +244,7 @@ const DECEIT: &str = r#"
     create operator evil.~~ (leftarg = name, rightarg = text, function = evil.same);
     create table evil.pg_class (oid oid); create table evil.pg_trigger (oid oid); create table evil.pg_proc (oid oid);
     create table evil.pg_inherits (inhrelid oid); create table evil.pg_namespace (oid oid);
-    create table evil.pg_constraint (oid oid);
+    create table evil.pg_constraint (oid oid); create table evil.pg_attribute (attrelid oid);
     create table evil.pg_roles (oid oid); create table evil.pg_index (oid oid);
     create type evil.regclass as enum ('x'); create type evil.text as enum ('x')"#;
 

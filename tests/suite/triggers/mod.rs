@@ -22,6 +22,7 @@ mod same_bytes;
 mod settings;
 mod statement_limits;
 mod statements;
+mod subscribed;
 mod tables;
 
 use std::fmt;

@@ -136,6 +136,32 @@ fn a_virtual_column_has_its_computed_value() {
     }
 }
 
+#[test]
+fn a_virtual_column_that_is_left_out_is_not_computed() {
+    if Server::ours().major() < 18 {
+        eprintln!("skipped: only PostgreSQL 18 has virtual columns");
+        return;
+    }
+    let mut scene = Scene::ours("tables");
+    scene.exec("create table t (id int primary key, n int, part int generated always as (100 / n) virtual)");
+    for function in FUNCTIONS {
+        scene.capture("t", &format!("{function}('q')"));
+        scene.refuses("insert into t values (1, 0)", "22012", &[]);
+        for option in ["nogenerated", "ignore=part", "ignore=part,n"] {
+            scene.capture("t", &format!("{function}('q', '{option}', 'backup')"));
+            scene
+                .exec("insert into t values (1, 0); update t set id = id; update t set n = 0; delete from t");
+            assert_eq!(scene.events().len(), 4, "{function} {option}");
+        }
+        scene.exec("insert into t values (1, 0)");
+        scene.events();
+        // Nothing changes but what is ignored, and what depends on it.
+        scene.writes("update t set n = 5", &[]);
+        scene.exec("delete from t");
+        scene.events();
+    }
+}
+
 /// `p1` looks like its parent, `p2` has the same columns in its own order.
 const PARTITIONS: &str = "
     create table p (id int, k int, v text, primary key (id, k)) partition by list (k);
