@@ -108,6 +108,23 @@ pub fn owns_database(database: pg_sys::Oid, user: pg_sys::Oid) -> bool {
     }
 }
 
+/// Whether the user owns the table, or might do as he likes anyway.
+pub fn owns_table(table: pg_sys::Oid, user: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(feature = "pg15")]
+    unsafe {
+        pg_sys::pg_class_ownercheck(table, user)
+    }
+    // SAFETY: a catalog look-up by OID.
+    #[cfg(not(feature = "pg15"))]
+    unsafe {
+        pg_sys::object_ownercheck(pg_sys::RelationRelationId, table, user)
+    }
+}
+
+/// Whether tables on other servers can have triggers for TRUNCATE.
+pub const FOREIGN_TRUNCATE_TRIGGERS: bool = !cfg!(feature = "pg15");
+
 /// Whether the user may execute the function.
 pub fn may_execute(function: pg_sys::Oid, user: pg_sys::Oid) -> bool {
     // SAFETY: a catalog look-up by OID.

@@ -38,11 +38,10 @@ impl TickLock {
     }
 }
 
-/// Locks a table as CREATE TRIGGER does, to the end of the transaction.
-pub fn lock_for_trigger(table: pg_sys::Oid) {
-    const LOCK: pg_sys::LOCKMODE = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
+/// Locks a table to the end of the transaction.
+pub fn lock_table(table: pg_sys::Oid, mode: u32) {
     // SAFETY: any OID may be locked.
-    unsafe { pg_sys::LockRelationOid(table, LOCK) };
+    unsafe { pg_sys::LockRelationOid(table, mode as pg_sys::LOCKMODE) };
 }
 
 /// Whether another transaction that is still open has taken a tick of the queue. What those that have ended took is

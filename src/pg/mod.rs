@@ -12,7 +12,7 @@ pub mod arena;
 pub mod array;
 pub mod call;
 pub mod children;
-mod compat;
+pub mod compat;
 mod computed;
 pub mod databases;
 pub mod demand;

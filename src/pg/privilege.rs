@@ -1,6 +1,7 @@
 //! Rights: checked by hand where no planner does it, and lent where our tables have to be written.
 #![allow(unsafe_code)]
 
+use super::compat;
 use super::settings::{FIXED_SEARCH_PATH, Overrides};
 use pgrx::pg_sys;
 use std::ffi::CStr;
@@ -29,6 +30,18 @@ pub fn require(table: pg_sys::Oid, right: TableRight) {
         if result != pg_sys::AclResult::ACLCHECK_OK {
             let name = pg_sys::get_rel_name(table);
             pg_sys::aclcheck_error(result, pg_sys::ObjectType::OBJECT_TABLE, name);
+        }
+    }
+}
+
+/// Refuses, in the server's own words, when the current user does not own the table.
+pub fn require_owner(table: pg_sys::Oid) {
+    // SAFETY: as above.
+    unsafe {
+        if !compat::owns_table(table, pg_sys::GetUserId()) {
+            let name = pg_sys::get_rel_name(table);
+            let not_owner = pg_sys::AclResult::ACLCHECK_NOT_OWNER;
+            pg_sys::aclcheck_error(not_owner, pg_sys::ObjectType::OBJECT_TABLE, name);
         }
     }
 }

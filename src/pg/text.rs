@@ -90,6 +90,12 @@ impl<'a> Text<'a> {
         [Text(&whole).clipped(bytes - hash.len()), hash.as_bytes()].concat()
     }
 
+    /// Refuses, in the server's own words, bytes that are no text in the database's encoding.
+    pub fn require_valid(self) {
+        // SAFETY: reads as many bytes as there are; raises an error or does nothing.
+        unsafe { pg_sys::pg_verifymbstr(self.0.as_ptr().cast(), self.0.len() as i32, false) };
+    }
+
     /// As a string constant in SQL.
     pub fn quoted_literal(self) -> Vec<u8> {
         let mut quoted = b"E'".to_vec();

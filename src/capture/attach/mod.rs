@@ -25,7 +25,7 @@ use crate::pg::tuplestore::RowSink;
 use crate::pg::value::{Type, Value};
 use order::{Order, Wanted};
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::Oid;
+use pgrx::pg_sys;
 use std::ffi::CStr;
 use tree::{Existing, Maker, Member};
 
@@ -61,24 +61,35 @@ pub fn uncapture(call: &Call) -> Result<Value> {
     Ok(Value::Null)
 }
 
-/// The tables, locked as CREATE TRIGGER would.
+/// The tables, locked as CREATE TRIGGER would, or DROP TRIGGER where one has to go: at once as strongly as needed, since who
+/// has read the table and wants to write to it would be in the way of a stronger lock later, and we in his.
 fn lock_tree(order: &Order) -> Result<Vec<Member>> {
     let _settings = Overrides::begin(&PLAIN_NAMES);
     let mut locked = Vec::new();
     loop {
         let members = tree::members(order.table)?;
-        let new: Vec<Oid> =
-            members.iter().map(|member| member.oid).filter(|oid| !locked.contains(oid)).collect();
+        let new: Vec<&Member> = members.iter().filter(|member| !locked.contains(&member.oid)).collect();
         if new.is_empty() {
             return Ok(members);
         }
-        for table in new {
+        for member in new {
             // Who may not do it must not hold up others by trying.
-            privilege::require(table, TableRight::Trigger);
-            lock::lock_for_trigger(table);
-            locked.push(table);
+            if drops_triggers(order, member) {
+                privilege::require_owner(member.oid);
+                lock::lock_table(member.oid, pg_sys::AccessExclusiveLock);
+            } else {
+                privilege::require(member.oid, TableRight::Trigger);
+                lock::lock_table(member.oid, pg_sys::ShareRowExclusiveLock);
+            }
+            locked.push(member.oid);
         }
     }
+}
+
+fn drops_triggers(order: &Order, member: &Member) -> bool {
+    let wanted = order.triggers_for(member);
+    let triggers = tree::triggers(member, &order.queue);
+    triggers.iter().any(|trigger| trigger.maker == Maker::Capture && trigger.place_among(&wanted).is_none())
 }
 
 fn require_queue(queue: &[u8]) -> Result<()> {
@@ -96,6 +107,7 @@ pub fn trigger_arguments(call: &Call) -> Result<Value> {
     let Some(stored) = call.text(0) else { return Ok(Value::Null) };
     let mut arguments: Vec<Vec<u8>> = stored.0.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
     arguments.pop();
+    arguments.iter().for_each(|argument| Text(argument).require_valid());
     Ok(Value::TextArray(arguments))
 }
 
@@ -153,9 +165,7 @@ fn discard(order: &Order, member: &Member, report: &mut RowSink) -> Result<Vec<W
             }
             return Err(captured_already(member, &order.queue, &trigger));
         }
-        let place =
-            wanted.iter().position(|(_, definition)| trigger.is_enabled && *definition == trigger.definition);
-        let action = match place {
+        let action = match trigger.place_among(&wanted) {
             Some(place) => {
                 wanted.remove(place);
                 "kept"
@@ -196,6 +206,13 @@ fn captured_already(member: &Member, queue: &[u8], trigger: &Existing) -> Error 
     )
     .detail(format!("Trigger \"{}\" does it, {origin}.", Text(&trigger.name)))
     .hint("DROP TRIGGER first, or each change would be written twice.")
+}
+
+impl Existing {
+    /// Which of the wanted triggers it is, if it is as it should be.
+    fn place_among(&self, wanted: &[Wanted]) -> Option<usize> {
+        wanted.iter().position(|(_, definition)| self.is_enabled && *definition == self.definition)
+    }
 }
 
 impl Format {

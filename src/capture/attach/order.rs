@@ -78,7 +78,7 @@ impl Order {
                 wanted.push(self.trigger(member, &suffix, &[operation], rows, "STATEMENT"));
             }
         }
-        if self.operations.contains(&Operation::Truncate) {
+        if member.gets_truncate_trigger && self.operations.contains(&Operation::Truncate) {
             wanted.push(self.trigger(member, "_truncate", &[Operation::Truncate], "", "STATEMENT"));
         }
         wanted

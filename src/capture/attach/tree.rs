@@ -1,6 +1,7 @@
 //! The tables that an order is about, and the triggers that they have.
 
 use crate::error::{Error, Result};
+use crate::pg::compat::FOREIGN_TRUNCATE_TRIGGERS;
 use crate::pg::spi::{Row, Statement};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
@@ -19,6 +20,8 @@ pub struct Member {
     pub gets_row_trigger: bool,
     /// Fires for each statement.
     pub gets_statement_triggers: bool,
+    /// Fires for TRUNCATE.
+    pub gets_truncate_trigger: bool,
 }
 
 impl Member {
@@ -49,6 +52,7 @@ impl Member {
             is_partitioned: kind == b"p",
             gets_copies,
             gets_statement_triggers,
+            gets_truncate_trigger: kind != b"f" || FOREIGN_TRUNCATE_TRIGGERS,
             gets_row_trigger: !gets_statement_triggers && !gets_copies,
         })
     }
@@ -68,6 +72,8 @@ pub fn members(table: Oid) -> Result<Vec<Member>> {
                 c.relkind::text,
                 c.relkind = 'r'
                 AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+                -- Replication fires no triggers for its statements, whatever they are set to.
+                AND NOT EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid)
                 AND NOT EXISTS (
                     SELECT FROM pg_constraint k
                      WHERE k.conrelid = c.oid AND k.confrelid = c.oid

@@ -1,4 +1,8 @@
 //! ev_data in its three formats. What they look like is said, and read back, in `pgq_core::codec`.
+//!
+//! Several triggers on a table each render the row. To remember it for the next one would save a twentieth: of the
+//! samples of a large captured INSERT 4.5 % were here, 45 % in the insertion of the event, which each of them needs
+//! (`perf record`, logutriga, six columns).
 
 use super::definition::Format;
 use super::plan::{Plan, Written};
