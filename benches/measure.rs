@@ -41,8 +41,8 @@ pub fn pairs(mut ours: impl FnMut() -> f64, mut other: impl FnMut() -> f64) -> P
     }
 }
 
-/// What a work takes more with something than without it: both are measured each time, back to back, taking turns in who
-/// goes first.
+/// What a work takes more with something than without it: both are measured each time, back to back, taking turns in
+/// who goes first.
 pub fn added(mut with: impl FnMut() -> f64, mut without: impl FnMut() -> f64) -> impl FnMut() -> f64 {
     let mut with_first = false;
     move || {

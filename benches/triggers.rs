@@ -24,7 +24,8 @@ const STATEMENT_TRIGGER: &str = "CREATE TRIGGER capture AFTER UPDATE ON orders
     REFERENCING OLD TABLE AS old NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION pgq.logutriga('bench')";
 
 /// Made anew each time, so that no dead row of the measurement before is left.
-const TABLE: &str = "CREATE TABLE orders (id int PRIMARY KEY, customer int, quantity int, note text, placed timestamptz, price numeric)";
+const TABLE: &str = "CREATE TABLE orders (
+    id int PRIMARY KEY, customer int, quantity int, note text, placed timestamptz, price numeric)";
 
 fn fill(rows: u32) -> String {
     format!(

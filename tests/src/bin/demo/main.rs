@@ -33,13 +33,13 @@ const INTERRUPTED: u8 = 130;
 ///
 /// The demo starts a PostgreSQL server of its own in a fresh folder, which nobody else can reach and which vanishes
 /// at the end. There pgbench makes the tables of its bank, triggers write whatever changes them into a queue, and
-/// pgbench, knowing nothing of it, fills the tables and runs its own TPC-B-like transactions. One in ten is rolled back,
-/// and its events with it. A ticker inside the server cuts the stream of events into batches, and two consumers read
-/// the same queue: one quick, one that pauses after every batch and asks for larger ones instead. Each makes a bank of
-/// its own of what it reads, and each event must fit what came before it.
+/// pgbench, knowing nothing of it, fills the tables and runs its own TPC-B-like transactions. One in ten is rolled
+/// back, and its events with it. A ticker inside the server cuts the stream of events into batches, and two consumers
+/// read the same queue: one quick, one that pauses after every batch and asks for larger ones instead. Each makes a
+/// bank of its own of what it reads, and each event must fit what came before it.
 ///
-/// In the end both consumers must have had exactly the events of what was committed: no one missing, none twice, none of
-/// a transaction that was rolled back; and their banks must be equal to the real one, row by row. Exit status: 0
+/// In the end both consumers must have had exactly the events of what was committed: no one missing, none twice, none
+/// of a transaction that was rolled back; and their banks must be equal to the real one, row by row. Exit status: 0
 /// proven, 1 not, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "demo", max_term_width = 110)]
@@ -128,9 +128,9 @@ fn run(options: &Options, interrupted: &AtomicBool) -> Result<bool, Box<dyn std:
         options.seconds,
     );
     println!(
-        "One transaction in ten is rolled back. Each second: transactions committed; transactions got, events of the\n\
-         last batch, age of the consumer's position, and median and 99th percentile of the time from the begin of a\n\
-         transaction to the consumer.\n"
+        "One transaction in ten is rolled back. Each second: transactions committed; transactions got, events of\n\
+         the last batch, age of the consumer's position, and median and 99th percentile of the time from the begin\n\
+         of a transaction to the consumer.\n"
     );
 
     let mut pgbench = Pgbench::start(&cluster, options.clients, options.seconds)?;

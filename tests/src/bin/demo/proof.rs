@@ -60,8 +60,8 @@ pub fn show(session: &mut Session, received: &[Received]) -> Result<bool, Box<dy
     println!();
     if proven {
         println!(
-            "PROVEN: all events of the load and of {} committed transactions reached both consumers exactly once, those\n\
-             of transactions rolled back did not, and both replicas equal the tables, row by row.",
+            "PROVEN: all events of the load and of {} committed transactions reached both consumers exactly once,\n\
+             those of transactions rolled back did not, and both replicas equal the tables, row by row.",
             grouped(transactions)
         );
     } else {

@@ -15,7 +15,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Does again what logutriga saw. None if it cannot have happened to the rows that are here: what is new was there
+    /// Does again what logutriga saw. None if it cannot have happened to the rows that are here: what is new was here
     /// before, or what changes is not what the event says it was. So a lost, alien or belated event shows itself.
     pub fn apply(&mut self, event: &Event) -> Option<()> {
         let table = self.tables.entry(event.extra[0].clone()?).or_default();
