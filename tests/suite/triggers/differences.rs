@@ -38,6 +38,34 @@ fn names_of_objects_have_their_schema() {
     );
 }
 
+/// Also where they are parts of values.
+#[test]
+fn names_in_values_have_their_schema() {
+    for (column, value, ours, originals) in [
+        ("s.pair", "(there)", "%28s.there%29", "%28there%29"),
+        ("s.pair[]", "{(there)}", "%7b%28s.there%29%7d", "%7b%28there%29%7d"),
+        ("s.name", "there", "s.there", "there"),
+        ("s.span", "[there,there]", "%5bs.there%2cs.there%5d", "%5bthere%2cthere%5d"),
+        ("s.spans", "{[there,there]}", "%7b%5bs.there%2cs.there%5d%7d", "%7b%5bthere%2cthere%5d%7d"),
+    ] {
+        differ(
+            &format!(
+                "create schema s; create table s.there (id int);
+                 create type s.pair as (c regclass); create domain s.name as regclass;
+                 create type s.span as range (subtype = regclass, subtype_opclass = oid_ops, multirange_type_name = s.spans);
+                 create table t (id int primary key, v {column});
+                 create trigger tap after insert on t for each row execute function pgq.logutriga('q');
+                 set search_path = public, s"
+            ),
+            &[(
+                &format!("insert into t values (1, '{value}')"),
+                &[&format!("id=1&v={ours}")],
+                &[&format!("id=1&v={originals}")],
+            )],
+        );
+    }
+}
+
 /// What is equal may still be another text, and a copy should have the same text as its origin.
 #[test]
 fn a_change_is_what_a_reader_would_see() {
@@ -72,9 +100,16 @@ fn letters_that_a_collation_takes_for_the_same_are_not() {
             "{LOOSE};
          create table t (id int primary key, v text collate loose);
          insert into t values (1, 'a');
-         create trigger tap after update on t for each row execute function pgq.sqltriga('q')"
+         create trigger tap after update on t for each row execute function pgq.sqltriga('q');
+         create table named (name text collate loose primary key);
+         insert into named values ('a');
+         create trigger tap after update on named for each row execute function pgq.sqltriga('q')"
         ),
-        &[("update t set v = 'A'", &["v='A' where id='1'"], &["id='1' where id='1'"])],
+        &[
+            ("update t set v = 'A'", &["v='A' where id='1'"], &["id='1' where id='1'"]),
+            // And yet it is the same key.
+            ("update named set name = 'A'", &["name='A' where name='a'"], &["name='a' where name='a'"]),
+        ],
     );
 }
 
