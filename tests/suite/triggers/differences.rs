@@ -21,19 +21,19 @@ fn differ(beginning: &str, told: &[Told]) {
 #[test]
 fn names_of_objects_have_their_schema() {
     differ(
-        "create schema s; create table s.there (id int); create type s.kind as enum ('a');
+        "create schema s; create table s.there (id int); create type s.kind as enum ('a'); create type s.pair as (c regclass);
          create function s.f(s.kind) returns int language sql as 'select 1';
          create function s.eq(s.kind, s.kind) returns bool language sql as 'select true';
          create operator s.=== (leftarg = s.kind, rightarg = s.kind, function = s.eq);
          create text search configuration s.ways (copy = simple);
          create table t (id int primary key, c regclass, t regtype, ts regtype[], p regproc, f regprocedure, o regoperator,
-                         w regconfig, n regnamespace);
+                         w regconfig, n regnamespace, h s.pair, hs s.pair[]);
          create trigger tap after insert or delete on t for each row execute function pgq.logutriga('q');
          set search_path = public, s",
         &[(
-            "insert into t values (1, 'there', 'kind', '{kind,int4}', 'f', 'f(kind)', '===(kind,kind)', 'ways', 's')",
-            &["id=1&c=s.there&t=s.kind&ts=%7bs.kind%2cinteger%7d&p=s.f&f=s.f%28s.kind%29&o=s.%3d%3d%3d%28s.kind%2cs.kind%29&w=s.ways&n=s"],
-            &["id=1&c=there&t=kind&ts=%7bkind%2cinteger%7d&p=f&f=f%28kind%29&o=%3d%3d%3d%28kind%2ckind%29&w=ways&n=s"],
+            "insert into t values (1, 'there', 'kind', '{kind,int4}', 'f', 'f(kind)', '===(kind,kind)', 'ways', 's', '(there)', '{(there)}')",
+            &["id=1&c=s.there&t=s.kind&ts=%7bs.kind%2cinteger%7d&p=s.f&f=s.f%28s.kind%29&o=s.%3d%3d%3d%28s.kind%2cs.kind%29&w=s.ways&n=s&h=%28s.there%29&hs=%7b%28s.there%29%7d"],
+            &["id=1&c=there&t=kind&ts=%7bkind%2cinteger%7d&p=f&f=f%28kind%29&o=%3d%3d%3d%28kind%2ckind%29&w=ways&n=s&h=%28there%29&hs=%7b%28there%29%7d"],
         )],
     );
 }
@@ -72,9 +72,16 @@ fn letters_that_a_collation_takes_for_the_same_are_not() {
             "{LOOSE};
          create table t (id int primary key, v text collate loose);
          insert into t values (1, 'a');
-         create trigger tap after update on t for each row execute function pgq.sqltriga('q')"
+         create trigger tap after update on t for each row execute function pgq.sqltriga('q');
+         create table named (name text collate loose primary key);
+         insert into named values ('a');
+         create trigger tap after update on named for each row execute function pgq.sqltriga('q')"
         ),
-        &[("update t set v = 'A'", &["v='A' where id='1'"], &["id='1' where id='1'"])],
+        &[
+            ("update t set v = 'A'", &["v='A' where id='1'"], &["id='1' where id='1'"]),
+            // And yet it is the same key.
+            ("update named set name = 'A'", &["name='A' where name='a'"], &["name='a' where name='a'"]),
+        ],
     );
 }
 

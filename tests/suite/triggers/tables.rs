@@ -396,3 +396,29 @@ fn a_temporary_table_has_a_schema_too() {
         scene.writes("insert into t values (1)", &[&format!("I:id | id=1 | {schema}.t")]);
     }
 }
+
+/// What is stored out of line, and was not touched, is not even read to find out that it has not changed.
+#[test]
+fn large_values_that_stay_are_not_read() {
+    let mut scene = Scene::ours("tables");
+    scene.exec(
+        "create table t (id int primary key, n int, large text);
+         alter table t alter large set storage external;
+         insert into t values (1, 1, repeat('x', 1000000))",
+    );
+    let read = |scene: &mut Scene, options: &str| -> i64 {
+        // A transaction's numbers are its own only as long as it goes on.
+        scene.exec(&format!("begin; select pgq.capture('t', 'q', 'sqltriga', '{options}')"));
+        let blocks =
+            "select pg_stat_get_xact_blocks_fetched(reltoastrelid) from pg_class where oid = 't'::regclass";
+        let before: i64 = scene.session.one(blocks, &[]);
+        scene.exec("update t set n = n + 1");
+        let read = scene.session.one::<i64>(blocks, &[]) - before;
+        scene.exec("commit");
+        read
+    };
+    assert_eq!(read(&mut scene, "{}"), 0);
+    assert_eq!(read(&mut scene, "{ignore=n}"), 0);
+    // So much would it be.
+    assert!(read(&mut scene, "{backup}") > 100);
+}
