@@ -274,6 +274,24 @@ fn an_expression_has_the_rights_of_who_changes_the_table() {
     }
 }
 
+/// Names in it are looked up anew for each user of a session: not everybody may look into every schema.
+#[test]
+fn an_expression_is_read_for_the_current_user() {
+    let mut scene = with_table(Scene::ours("expressions"));
+    let role = format!("{}_writer", scene.database.name());
+    scene.exec(&format!(
+        "create role {role} in role pgq_writer; grant all on t to {role};
+         create schema s; create table s.secret (n int); grant select on s.secret to {role}"
+    ));
+    scene.capture("t", "logutriga('q', 'ev_type=(select count(*) from s.secret)', 'ev_data=null')");
+    scene.writes("insert into t values (1)", &["0 | NULL | public.t"]);
+    scene.exec(&format!("set role {role}"));
+    scene.refuses("insert into t values (2)", "42501", &["schema s"]);
+    scene.exec("reset role");
+    scene.writes("insert into t values (2)", &["0 | NULL | public.t"]);
+    scene.exec(&format!("drop owned by {role}; drop role {role}"));
+}
+
 #[test]
 fn an_expression_follows_what_it_is_made_of() {
     for scene in Scene::on_each("expressions") {

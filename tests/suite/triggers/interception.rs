@@ -235,6 +235,20 @@ fn who_has_the_schema_hidden_cannot_write() {
 }
 
 #[test]
+fn nor_may_they_call_what_stands_in_for_it() {
+    let mut scene = with_table(Scene::ours("interception"));
+    let writer = format!("{}_writer", scene.database.name());
+    scene.exec(&replaced_by(NOTE));
+    scene.exec(&format!("create role {writer} in role pgq_writer; revoke usage on schema pgq from public"));
+    scene.capture("t", "logutriga('q')");
+    // Another user of the same session may.
+    scene.exec("insert into t values (1)");
+    scene.exec(&format!("set role {writer}"));
+    scene.refuses("insert into t values (2)", "42501", &["schema pgq"]);
+    scene.exec(&format!("reset role; drop owned by {writer}; drop role {writer}"));
+}
+
+#[test]
 fn no_event_in_a_transaction_that_only_reads() {
     for scene in Scene::on_each("interception") {
         let mut scene = with_table(scene);

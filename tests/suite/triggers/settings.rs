@@ -82,6 +82,27 @@ fn what_a_value_is_does_not_depend_on_the_session() {
     assert_eq!(scene.events(), usual);
 }
 
+/// What the session would not show to be different is.
+#[test]
+fn neither_does_what_has_changed() {
+    let mut scene = Scene::ours("settings");
+    scene.exec(
+        "create table t (f float8 primary key, v text, g float8); insert into t values (0.1::float8 + 0.2, 'x', 0.3);
+         set extra_float_digits = -15",
+    );
+    scene.capture("t", "logutriga('q', 'ignore=v')");
+    scene.refuses("update t set f = 0.3", super::state::KEY_UPDATE, &["f"]);
+    scene.writes_data(
+        "update t set v = 'y', g = 0.1::float8 + 0.2",
+        &["f=0.30000000000000004&g=0.30000000000000004"],
+    );
+    scene.capture("t", "sqltriga('q', 'keyupdate')");
+    scene.writes_data(
+        "update t set f = 0.3",
+        &["f='0.30000000000000004'", "(f,v,g) values ('0.3','y','0.30000000000000004')"],
+    );
+}
+
 #[test]
 fn intervals_bytes_and_times_look_as_the_session_likes_them() {
     for mut scene in Scene::on_each("settings") {
