@@ -403,3 +403,27 @@ fn a_reader_who_writes_is_no_deadlock() {
     scene.exec("insert into t values (1); commit");
     assert_eq!(other.join().1.len(), 4);
 }
+
+#[test]
+fn a_table_that_comes_meanwhile_is_one_of_the_tree() {
+    let mut scene = Scene::ours("attach");
+    scene.exec(
+        "create table t (id int primary key) partition by range (id); create table parent (id int primary key)",
+    );
+    for (table, new) in [("t", "partition of t default"), ("parent", "(primary key (id)) inherits (parent)")]
+    {
+        scene.exec(&format!(
+            "begin; lock table {table} in share row exclusive mode; create table {table}_new {new}"
+        ));
+        let second = scene.database.connect();
+        let pid = second.pid();
+        let call = format!("capture('{table}', 'q', i_operations => '{{truncate}}')");
+        let second = second.spawn(move |session| report(session, &call));
+        wait_until_blocked(&mut scene.reader, pid);
+        scene.exec("commit");
+        let (_, lines) = second.join();
+        let expected = [table.to_owned(), format!("{table}_new")]
+            .map(|captured| format!("created {captured} _pgq_capture_q_truncate"));
+        assert_eq!(lines, expected);
+    }
+}
