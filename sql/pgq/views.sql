@@ -56,7 +56,8 @@ CREATE VIEW pgq.captured_tables AS
                     THEN 'updates and deletes are refused, since there is no key'
                 WHEN 'truncate' = ANY (s.operations) AND EXISTS (
                     SELECT FROM pg_catalog.pg_partition_tree(s.relid) p
-                     WHERE NOT EXISTS (
+                      JOIN pg_catalog.pg_class c ON c.oid = p.relid
+                     WHERE c.relkind <> 'f' AND NOT EXISTS (
                         SELECT FROM pg_catalog.pg_trigger g
                          WHERE g.tgrelid = p.relid AND g.tgtype & 32 <> 0
                            AND s.queue_name = ANY (pgq._trigger_arguments(g.tgargs))))

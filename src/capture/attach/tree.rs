@@ -39,11 +39,14 @@ impl Member {
         let name = row.text(1).expect("a table has a name").0.to_vec();
         let kind = row.text(2).expect("a table has a kind").0;
         if !matches!(kind, b"r" | b"p" | b"f") {
-            return Err(Error::new(
+            let error = Error::new(
                 PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
                 format!("{} is no table", Text(&name)),
-            )
-            .hint("A view is captured by an INSTEAD OF trigger with option pkey=."));
+            );
+            return Err(match kind {
+                b"v" => error.hint("A view is captured by an INSTEAD OF trigger with option pkey=."),
+                _ => error,
+            });
         }
         let (gets_statement_triggers, gets_copies) = (row.flag(3), row.flag(4));
         Ok(Member {
