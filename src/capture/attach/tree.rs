@@ -39,10 +39,8 @@ impl Member {
         let name = row.text(1).expect("a table has a name").0.to_vec();
         let kind = row.text(2).expect("a table has a kind").0;
         if !matches!(kind, b"r" | b"p" | b"f") {
-            let error = Error::new(
-                PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-                format!("{} is no table", Text(&name)),
-            );
+            let error =
+                Error::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, format!("{} is no table", Text(&name)));
             return Err(match kind {
                 b"v" => error.hint("A view is captured by an INSTEAD OF trigger with option pkey=."),
                 _ => error,
