@@ -72,16 +72,17 @@ fn object(plan: &Plan, row: Row) -> Result<Vec<u8>> {
 }
 
 fn json_value(data: &mut Vec<u8>, column: &Column, row: Row) -> Result<()> {
-    let Some(text) = column.text(row) else {
+    let text = match column.type_id {
+        pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => column.xsd_time(row),
+        _ => column.text(row),
+    };
+    let Some(text) = text else {
         data.extend_from_slice(b"null");
         return Ok(());
     };
     match column.type_id {
         pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID => data.extend_from_slice(&text),
         pg_sys::BOOLOID => data.extend_from_slice(if *text == *b"t" { b"true" } else { b"false" }),
-        pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => {
-            json::string(data, &column.xsd_time(row).expect("not NULL"));
-        }
         _ => put(data, &text, json::string)?,
     }
     Ok(())
