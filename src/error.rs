@@ -36,6 +36,15 @@ impl Error {
         self
     }
 
+    /// Adds a sentence behind what is known already: where it happened.
+    pub fn at(mut self, place: String) -> Self {
+        self.detail = Some(match self.detail {
+            Some(detail) => format!("{detail} {place}"),
+            None => place,
+        });
+        self
+    }
+
     /// Adds what the user can do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -124,12 +124,7 @@ impl Expression {
 
 /// Says in which option it happened.
 fn explained(error: Error, option: &[u8]) -> Error {
-    let place = format!("In option \"{}\".", Text(option));
-    let detail = match &error.detail {
-        Some(detail) => format!("{detail} {place}"),
-        None => place,
-    };
-    error.detail(detail)
+    error.at(format!("In option \"{}\".", Text(option)))
 }
 
 fn unreadable(option: &[u8], problem: &Unreadable) -> Error {

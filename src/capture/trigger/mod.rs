@@ -59,7 +59,9 @@ fn capture(call: &Call, format: Format) -> Result<Value> {
     if session::is_local() {
         return Ok(firing.proceed());
     }
-    firing.in_context(|| fire(firing, format)).map_err(|error| error.in_trigger(firing))
+    firing.in_context(|| fire(firing, format)).map_err(|error| {
+        error.at(format!("Trigger \"{}\" on table {}.", firing.name(), Text(&firing.table_name())))
+    })
 }
 
 fn fire(firing: Firing, format: Format) -> Result<Value> {
@@ -73,16 +75,4 @@ fn fire(firing: Firing, format: Format) -> Result<Value> {
         statement::capture(&plan, firing)?;
     }
     Ok(if plan.meaning.suppresses { firing.suppress() } else { firing.proceed() })
-}
-
-impl Error {
-    /// Says which trigger it was.
-    fn in_trigger(self, firing: Firing) -> Error {
-        let place = format!("Trigger \"{}\" on table {}.", firing.name(), Text(&firing.table_name()));
-        let detail = match &self.detail {
-            Some(detail) => format!("{detail} {place}"),
-            None => place,
-        };
-        self.detail(detail)
-    }
 }
