@@ -77,6 +77,12 @@ impl Database {
         database
     }
 
+    /// `CREATE EXTENSION` for each; pgq is there already.
+    pub fn create_extensions(&self, names: &[&str]) {
+        let mut session = self.connect();
+        names.iter().for_each(|name| session.exec(&format!("create extension {name}")));
+    }
+
     /// The cluster it is in, which other tests use at the same time: look, do not stop it.
     #[must_use]
     pub fn cluster(&self) -> &'static Cluster {

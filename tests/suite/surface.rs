@@ -1,4 +1,4 @@
-//! The SQL surface: what a user sees in the catalog, against PgQ 3.5's.
+//! The SQL surface: what a user sees in the catalog, against that of PgQ 3.5 and its family.
 //!
 //! With `PGQ_INSTALLCHECK` set these run on the server that libpq's variables name (`make installcheck`).
 
@@ -7,14 +7,24 @@ use pgq_tests::shared::Database;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// Each has a schema of its name.
+const EXTENSIONS: [&str; 4] = ["pgq", "pgq_coop", "pgq_node", "pgq_ext"];
+
+/// A database with all of them.
+fn with_all(label: &str) -> Database {
+    let database = Database::fresh(label);
+    database.create_extensions(&EXTENSIONS[1..]);
+    database
+}
+
 fn reference(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reference").join(file)
 }
 
-/// What `catalog.sql` prints for the schema pgq.
-fn catalog(database: &Database, relations: Option<&str>) -> BTreeSet<String> {
+/// What `catalog.sql` prints for a schema.
+fn catalog(database: &Database, schema: &str, relations: Option<&str>) -> BTreeSet<String> {
     let mut psql = database.client_program("psql");
-    psql.args(["-X", "-q", "-A", "-t", "-v", "schema=pgq", "-f", "-"]);
+    psql.args(["-X", "-q", "-A", "-t", "-v", &format!("schema={schema}"), "-f", "-"]);
     if let Some(pattern) = relations {
         psql.arg("-v").arg(format!("relpat={pattern}"));
     }
@@ -39,9 +49,9 @@ fn without_search_path(line: &str) -> String {
     line.replace(" set=search_path=pg_catalog, pg_temp", "")
 }
 
-/// The intended differences: lines with `-` (only PgQ 3.5 has it) or `+` (only we), each group under a reason.
-fn intended() -> (BTreeSet<String>, BTreeSet<String>) {
-    let text = std::fs::read_to_string(reference("differences.txt")).unwrap();
+/// The intended differences: lines with `-` (only the original has it) or `+` (only we), each group under a reason.
+fn intended(extension: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let text = std::fs::read_to_string(reference(&format!("{extension}-differences.txt"))).unwrap();
     let (mut only_theirs, mut only_ours) = (BTreeSet::new(), BTreeSet::new());
     let mut has_reason = false;
     for line in text.lines() {
@@ -56,11 +66,11 @@ fn intended() -> (BTreeSet<String>, BTreeSet<String>) {
     (only_theirs, only_ours)
 }
 
-#[test]
-fn the_catalog_is_that_of_pgq_3_5_but_for_the_listed_differences() {
-    let database = Database::fresh("catalog");
-    let (ours, theirs) = (catalog(&database, None), expected("pgq-catalog.txt"));
-    let (only_theirs, only_ours) = intended();
+fn the_catalog_is_the_originals_but_for_the_listed_differences(extension: &str) {
+    let database = with_all("catalog");
+    let ours = catalog(&database, extension, None);
+    let theirs = expected(&format!("{extension}-catalog.txt"));
+    let (only_theirs, only_ours) = intended(extension);
     let list = |lines: Vec<&String>| lines.iter().map(|line| format!("\n  {line}")).collect::<String>();
     let missing: Vec<_> = theirs.difference(&ours).filter(|line| !only_theirs.contains(*line)).collect();
     let added: Vec<_> = ours.difference(&theirs).filter(|line| !only_ours.contains(*line)).collect();
@@ -70,10 +80,30 @@ fn the_catalog_is_that_of_pgq_3_5_but_for_the_listed_differences() {
 }
 
 #[test]
+fn the_catalog_is_that_of_pgq_3_5_but_for_the_listed_differences() {
+    the_catalog_is_the_originals_but_for_the_listed_differences("pgq");
+}
+
+#[test]
+fn the_catalog_is_that_of_pgq_coop_3_4_but_for_the_listed_differences() {
+    the_catalog_is_the_originals_but_for_the_listed_differences("pgq_coop");
+}
+
+#[test]
+fn the_catalog_is_that_of_pgq_node_3_5_but_for_the_listed_differences() {
+    the_catalog_is_the_originals_but_for_the_listed_differences("pgq_node");
+}
+
+#[test]
+fn the_catalog_is_that_of_pgq_ext_3_3_but_for_the_listed_differences() {
+    the_catalog_is_the_originals_but_for_the_listed_differences("pgq_ext");
+}
+
+#[test]
 fn the_objects_of_a_queue_are_those_of_pgq_3_5() {
     let database = Database::fresh("catalog");
     queue::create(&mut database.connect(), "some queue").unwrap();
-    assert_eq!(catalog(&database, Some("^event_1(_|$)")), expected("pgq-queue-catalog.txt"));
+    assert_eq!(catalog(&database, "pgq", Some("^event_1(_|$)")), expected("pgq-queue-catalog.txt"));
 }
 
 /// Functions that need no pinned search_path, and why.
@@ -95,52 +125,60 @@ const WITHOUT_SEARCH_PATH: [(&str, &str); 11] = [
 ];
 
 /// Functions that anybody may call.
-const PUBLIC: [&str; 21] = [
-    "_idle_until",
-    "_sequence_last_value",
-    "_stat_queues",
-    "_stat_tickers",
-    "_trigger_arguments",
-    "get_consumer_info",
-    "get_queue_info",
-    "queue_channel",
-    "quote_fqname",
-    "seq_getval",
-    "txid_between",
-    "txid_current",
-    "txid_current_if_assigned",
-    "txid_in_snapshot",
-    "txid_snapshot_xip",
-    "txid_snapshot_xmax",
-    "txid_snapshot_xmin",
-    "txid_to_xid8",
-    "txids_between",
-    "version",
-    "xid8_to_txid",
+const PUBLIC: [&str; 26] = [
+    "pgq._idle_until",
+    "pgq._sequence_last_value",
+    "pgq._stat_queues",
+    "pgq._stat_tickers",
+    "pgq._trigger_arguments",
+    "pgq.get_consumer_info",
+    "pgq.get_queue_info",
+    "pgq.queue_channel",
+    "pgq.quote_fqname",
+    "pgq.seq_getval",
+    "pgq.txid_between",
+    "pgq.txid_current",
+    "pgq.txid_current_if_assigned",
+    "pgq.txid_in_snapshot",
+    "pgq.txid_snapshot_xip",
+    "pgq.txid_snapshot_xmax",
+    "pgq.txid_snapshot_xmin",
+    "pgq.txid_to_xid8",
+    "pgq.txids_between",
+    "pgq.version",
+    "pgq.xid8_to_txid",
+    "pgq_coop.version",
+    "pgq_ext.version",
+    "pgq_node.is_leaf_node",
+    "pgq_node.is_root_node",
+    "pgq_node.version",
 ];
 
 #[test]
 fn functions_are_hardened() {
-    let database = Database::fresh("security");
+    let database = with_all("security");
     let mut session = database.connect();
     let rows = session.rows(
-        "select proname::text, prosecdef, coalesce('search_path=pg_catalog, pg_temp' = any (proconfig), false),
+        "select nspname::text, proname::text, prosecdef,
+                coalesce('search_path=pg_catalog, pg_temp' = any (proconfig), false),
                 has_function_privilege('public', p.oid, 'execute'), lanname::text
-           from pg_proc p join pg_language l on l.oid = prolang
-          where pronamespace = 'pgq'::regnamespace",
-        &[],
+           from pg_proc p join pg_language l on l.oid = prolang join pg_namespace n on n.oid = pronamespace
+          where nspname = any ($1)",
+        &[&EXTENSIONS.as_slice()],
     );
     let mut public = BTreeSet::new();
     for row in rows {
-        let name: String = row.get(0);
-        let (definer, pinned, anybody): (bool, bool, bool) = (row.get(1), row.get(2), row.get(3));
-        let language: String = row.get(4);
-        let excused = WITHOUT_SEARCH_PATH.iter().any(|(excused, _)| *excused == name)
-            || (name.starts_with("txid") || name.starts_with("xid8"));
-        assert!(pinned || (excused && !definer), "{name} has no pinned search_path");
-        assert!(["c", "sql"].contains(&language.as_str()), "{name} is written in {language}");
+        let (schema, name): (String, String) = (row.get(0), row.get(1));
+        let (definer, pinned, anybody): (bool, bool, bool) = (row.get(2), row.get(3), row.get(4));
+        let language: String = row.get(5);
+        let excused = schema == "pgq"
+            && (WITHOUT_SEARCH_PATH.iter().any(|(excused, _)| *excused == name)
+                || (name.starts_with("txid") || name.starts_with("xid8")));
+        assert!(pinned || (excused && !definer), "{schema}.{name} has no pinned search_path");
+        let languages = if schema == "pgq" { ["c", "sql"] } else { ["plpgsql", "sql"] };
+        assert!(languages.contains(&language.as_str()), "{schema}.{name} is written in {language}");
         if anybody {
-            public.insert(name);
+            public.insert(format!("{schema}.{name}"));
         }
     }
     assert_eq!(public, PUBLIC.iter().map(|name| (*name).to_owned()).collect());
@@ -148,47 +186,51 @@ fn functions_are_hardened() {
 
 #[test]
 fn everything_has_a_comment() {
-    let database = Database::fresh("comments");
+    let database = with_all("comments");
     queue::create(&mut database.connect(), "a queue's objects too").unwrap();
     let bare: Vec<String> = database.connect().column(
-        "select p.oid::regprocedure::text from pg_proc p
-          where pronamespace = 'pgq'::regnamespace and obj_description(p.oid, 'pg_proc') is null
+        "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = pronamespace
+          where nspname = any ($1) and obj_description(p.oid, 'pg_proc') is null
           union all
-         select c.oid::regclass::text from pg_class c
-          where relnamespace = 'pgq'::regnamespace and relkind in ('r', 'v', 'S')
-            and obj_description(c.oid, 'pg_class') is null
+         select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = relnamespace
+          where nspname = any ($1) and relkind in ('r', 'v', 'S') and obj_description(c.oid, 'pg_class') is null
           union all
-         select a.attrelid::regclass || '.' || a.attname from pg_attribute a join pg_class c on c.oid = attrelid
-          where relnamespace = 'pgq'::regnamespace and relkind in ('r', 'v') and attnum > 0 and not attisdropped
+         select a.attrelid::regclass || '.' || a.attname
+           from pg_attribute a join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace
+          where nspname = any ($1) and relkind in ('r', 'v') and attnum > 0 and not attisdropped
             and not exists (select from pg_inherits where inhrelid = c.oid)
             and col_description(c.oid, attnum) is null
           union all
-         select nspname from pg_namespace n where nspname = 'pgq' and obj_description(n.oid, 'pg_namespace') is null",
-        &[],
+         select nspname from pg_namespace n
+          where nspname = any ($1) and obj_description(n.oid, 'pg_namespace') is null",
+        &[&EXTENSIONS.as_slice()],
     );
     assert!(bare.is_empty(), "no comment on: {bare:?}");
 }
 
 #[test]
 fn the_version_is_the_installed_one() {
-    let database = Database::fresh("version");
+    let database = with_all("version");
     let mut session = database.connect();
-    let version: String = session.one("select pgq.version()", &[]);
-    let installed: String = session.one("select extversion from pg_extension where extname = 'pgq'", &[]);
-    assert_eq!(version, installed);
-    assert!(version.as_bytes()[0] >= b'3', "clients check for a digit from 3 on: {version}");
+    for extension in EXTENSIONS {
+        let version: String = session.one(&format!("select {extension}.version()"), &[]);
+        let installed: String =
+            session.one("select extversion from pg_extension where extname = $1", &[&extension]);
+        assert_eq!(version, installed);
+        assert!(version.as_bytes()[0] >= b'3', "clients check for a digit from 3 on: {version}");
+    }
 }
 
 #[test]
 fn install_scripts_replace_nothing() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql/pgq");
-    let mut scripts: Vec<PathBuf> = vec![folder.clone(), folder.join("functions")]
-        .into_iter()
+    let sql = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql");
+    let folders = EXTENSIONS.iter().flat_map(|name| [sql.join(name), sql.join(name).join("functions")]);
+    let mut scripts: Vec<PathBuf> = folders
         .flat_map(|folder| std::fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())
         .collect();
     scripts.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
-    assert!(scripts.len() > 30);
+    assert!(scripts.len() > 90);
     for script in scripts {
         let text = std::fs::read_to_string(&script).unwrap().to_lowercase();
         for word in ["or replace", "if not exists (select 1", "create table if not exists"] {

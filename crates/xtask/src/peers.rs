@@ -1,4 +1,4 @@
-//! The original: PgQ 3.5 and its daemon pgqd, as Debian builds them, beside ours to be compared with.
+//! The original: PgQ 3.5, its cascade pgq_node and its daemon pgqd, as Debian builds them, beside ours to be compared with.
 //!
 //! Their packages are downloaded and unpacked into a private tree of their own, never installed.
 
@@ -15,17 +15,18 @@ use std::process::{Command, Stdio};
 /// The major that Debian 12 builds the original for.
 const MAJOR: u32 = 15;
 
-/// The original, its daemon, and a library of the daemon's that few machines have.
-const PACKAGES: [&str; 3] = ["postgresql-15-pgq3", "pgqd", "libevent-2.1-7"];
+/// The original, its cascade, its daemon, and a library of the daemon's that few machines have.
+const PACKAGES: [&str; 4] = ["postgresql-15-pgq3", "postgresql-15-pgq-node", "pgqd", "libevent-2.1-7"];
 
-/// Written last, so that a tree without it is made again.
+/// Names the packages in a tree, and is written last: a tree without it, or with fewer packages, is made again.
 const COMPLETE: &str = ".original-is-here";
 
 /// The original's tree if it is there already; downloads nothing.
 pub fn present(settings: &Settings) -> Option<Tree> {
     let server = debian::server(MAJOR).or_else(|| wheels::server_if_unpacked(settings, MAJOR))?;
     let tree = Tree::place(settings, &server, "peer").ok()?;
-    (tree.is_copy_of(&server) && tree.root.join(COMPLETE).exists()).then_some(tree)
+    let packages = fs::read_to_string(tree.root.join(COMPLETE)).unwrap_or_default();
+    (tree.is_copy_of(&server) && packages == PACKAGES.join(" ")).then_some(tree)
 }
 
 /// The original's tree, downloaded unless it is there.
@@ -46,7 +47,7 @@ pub fn fetch(settings: &Settings) -> Outcome<Tree> {
     copy_files(&of_debian("usr/share/postgresql").join("contrib"), &tree.sharedir.join("contrib"), 0o644)?;
     place_daemon(&unpacked, &tree)?;
     let complete = tree.root.join(COMPLETE);
-    fs::write(&complete, "").or_say(|| format!("write {}", complete.display()))?;
+    fs::write(&complete, PACKAGES.join(" ")).or_say(|| format!("write {}", complete.display()))?;
     Ok(tree)
 }
 

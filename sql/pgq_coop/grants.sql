@@ -1,0 +1,3 @@
+-- Who may do what. Whatever is not granted here is for the owner alone; the schema is open to all (tables.sql).
+--
+-- Every function that PostgreSQL opened to PUBLIC is closed first, then given to whom it is meant for.
