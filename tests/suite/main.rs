@@ -17,6 +17,7 @@ mod idle;
 mod info;
 mod kit;
 mod maintenance;
+mod members;
 mod peer_defects;
 mod positions;
 mod programs;

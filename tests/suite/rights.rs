@@ -1,59 +1,14 @@
 //! Rights: who may do what, and that nobody's search_path changes what our functions mean.
 
-use pgq_tests::client::Session;
+use crate::members::Members;
+use crate::scene::with_queue;
 use pgq_tests::cluster::Cluster;
 use pgq_tests::maintenance;
 use pgq_tests::queue::{self, Consumer, Reading};
-use pgq_tests::shared::Database;
-
-/// A session of a new member of each role, and of nobody's. Roles are shared by all databases, so the names are not.
-struct Members {
-    database: Database,
-    sessions: Vec<(&'static str, Session)>,
-}
-
-impl Members {
-    fn new() -> Self {
-        let database = Database::fresh("rights");
-        let mut session = database.connect();
-        queue::create(&mut session, "q").unwrap();
-        let sessions = ["nobody", "reader", "writer", "admin"].map(|kind| {
-            let role = format!("{}_{kind}", database.name());
-            session.exec(&format!("create role {role} login"));
-            if kind != "nobody" {
-                session.exec(&format!("grant pgq_{kind} to {role}"));
-            }
-            (kind, database.connect_as(&role))
-        });
-        Self { database, sessions: sessions.into() }
-    }
-
-    /// Each member tries; it is a matter of rights only, any other failure means that the right is there.
-    fn only(&mut self, entitled: &[&str], statement: &str, denied: &str) {
-        for (kind, session) in &mut self.sessions {
-            let outcome = session.batch_execute(&format!("begin; {statement}; rollback"));
-            let _ = session.batch_execute("rollback");
-            let refused = outcome.err().is_some_and(|error| {
-                let error = error.as_db_error().unwrap_or_else(|| panic!("{statement}: {error:?}"));
-                error.code().code() == "42501" && error.message().starts_with(denied)
-            });
-            assert_eq!(refused, !entitled.contains(kind), "{kind}: {statement}");
-        }
-    }
-}
-
-impl Drop for Members {
-    fn drop(&mut self) {
-        let mut session = self.database.connect();
-        for (kind, _) in &self.sessions {
-            let _ = session.batch_execute(&format!("drop role {}_{kind}", self.database.name()));
-        }
-    }
-}
 
 #[test]
 fn functions_are_for_those_whose_job_they_do() {
-    let mut members = Members::new();
+    let mut members = Members::of(with_queue("rights").0);
     let anybody = [
         "get_queue_info()",
         "get_queue_info('q')",
@@ -128,7 +83,7 @@ fn functions_are_for_those_whose_job_they_do() {
 
 #[test]
 fn tables_may_be_seen_by_all_but_the_events_by_readers() {
-    let mut members = Members::new();
+    let mut members = Members::of(with_queue("rights").0);
     let all = ["nobody", "reader", "writer", "admin"];
     for table in ["queue", "consumer", "tick", "subscription"] {
         members.only(&all, &format!("select from pgq.{table}"), "permission denied for table");
