@@ -18,6 +18,7 @@ mod info;
 mod kit;
 mod maintenance;
 mod members;
+mod node;
 mod peer_defects;
 mod positions;
 mod programs;
