@@ -1,0 +1,42 @@
+-- pgq_node.promote_branch(i_queue_name)
+--
+-- Makes a root of a branch: its queue takes events, and the ticker of this server ticks it. The old root must have been
+-- demoted up to step 2, or be dead, and this node have come to its final tick.
+--
+-- Returns: 200; 301 the node is no branch; 404 this database is no node of such a queue.
+
+CREATE FUNCTION pgq_node.promote_branch(i_queue_name text, OUT ret_code integer, OUT ret_note text)
+RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    node record;
+    newest_tick bigint;
+BEGIN
+    SELECT n.node_type, n.node_name, n.worker_name, q.queue_tick_seq
+      INTO node
+      FROM pgq_node.node_info n
+      LEFT JOIN pgq.queue q ON q.queue_name = n.queue_name
+     WHERE n.queue_name = i_queue_name
+       FOR UPDATE OF n;
+    IF NOT FOUND THEN
+        ret_code := 404;
+        ret_note := format('This database is no node of queue "%s"', i_queue_name);
+        RETURN;
+    ELSIF node.node_type <> 'branch' THEN
+        ret_code := 301;
+        ret_note := format('This node of queue "%s" is no branch but a %s', i_queue_name, node.node_type);
+        RETURN;
+    END IF;
+    newest_tick := pgq_node._newest_tick(i_queue_name);
+    PERFORM pgq.seq_setval(node.queue_tick_seq, newest_tick),
+            pgq.set_queue_config(i_queue_name, 'disable_insert', 'false'),
+            pgq.set_queue_config(i_queue_name, 'external_ticker', 'false');
+    UPDATE pgq_node.node_info n SET node_type = 'root' WHERE n.queue_name = i_queue_name;
+    UPDATE pgq_node.local_state s SET provider_node = node.node_name, last_tick_id = newest_tick, uptodate = false
+     WHERE s.queue_name = i_queue_name AND s.consumer_name = node.worker_name;
+    ret_code := 200;
+    ret_note := format('This node of queue "%s" is the root now', i_queue_name);
+END
+$$;
+
+COMMENT ON FUNCTION pgq_node.promote_branch(text) IS 'Makes a root of a branch.';
