@@ -1,6 +1,6 @@
 //! A node comes and goes: create_node, drop_node and what they refuse.
 
-use crate::node::on_both;
+use crate::node::{NODES, on_both};
 
 const LOCATIONS: &str = "select pgq_node.register_location('q', 'a', 'dbname=a', false);
                          select pgq_node.register_location('q', 'b', 'dbname=b', false)";
@@ -10,7 +10,7 @@ fn a_root_has_a_queue_and_a_global_watermark() {
     on_both(|node| {
         node.exec(LOCATIONS);
         node.expect("create_node('q', 'root', 'a', 'a_worker', null, null, null)", "200");
-        assert_eq!(node.see("table pgq_node.node_info"), ["(q,root,a,a_worker,,)"]);
+        assert_eq!(node.see(NODES), ["(q,root,a,a_worker,,)"]);
         assert_eq!(node.see("table pgq_node.local_state"), ["(q,a_worker,a,1,,f,f)"]);
         let positions = node.see("select queue_name, consumer_name, last_tick from pgq.get_consumer_info()");
         assert_eq!(positions, ["(q,.global_watermark,1)"]);
@@ -46,7 +46,7 @@ fn a_branch_is_ticked_and_filled_from_outside() {
     on_both(|node| {
         node.exec(LOCATIONS);
         node.expect("create_node('q', 'branch', 'b', 'b_worker', 'a', 7, null)", "200");
-        assert_eq!(node.see("table pgq_node.node_info"), ["(q,branch,b,b_worker,,)"]);
+        assert_eq!(node.see(NODES), ["(q,branch,b,b_worker,,)"]);
         assert_eq!(node.see("table pgq_node.local_state"), ["(q,b_worker,a,7,,f,f)"]);
         let positions = node.see("select queue_name, consumer_name, last_tick from pgq.get_consumer_info()");
         assert_eq!(positions, ["(q,.global_watermark,7)"]);
@@ -111,7 +111,7 @@ fn a_leaf_has_no_queue() {
     on_both(|node| {
         node.exec(LOCATIONS);
         node.expect("create_node('q', 'leaf', 'b', 'b_worker', 'a', 7, null)", "200");
-        assert_eq!(node.see("table pgq_node.node_info"), ["(q,leaf,b,b_worker,,)"]);
+        assert_eq!(node.see(NODES), ["(q,leaf,b,b_worker,,)"]);
         assert_eq!(node.see("table pgq_node.local_state"), ["(q,b_worker,a,7,,f,f)"]);
         assert_eq!(node.see("select from pgq.queue"), [""; 0]);
     });
@@ -126,7 +126,7 @@ fn a_leaf_may_feed_a_combined_queue_that_is_here() {
         assert_eq!(node.state(), before);
         node.exec("select pgq.create_queue('all')");
         node.expect("create_node('q', 'leaf', 'b', 'b_worker', 'a', 7, 'all')", "200");
-        assert_eq!(node.see("table pgq_node.node_info"), ["(q,leaf,b,b_worker,all,)"]);
+        assert_eq!(node.see(NODES), ["(q,leaf,b,b_worker,all,)"]);
         node.expect("get_node_info('q')", "100 node_type=leaf node_name=b local_watermark=7 provider_node=a provider_location=dbname=a worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7");
         node.expect("get_worker_state('q')", "404 node_type=leaf node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=b_worker combined_queue=all");
     });

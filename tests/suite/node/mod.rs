@@ -18,6 +18,10 @@ mod subscribers;
 mod watermarks;
 mod worker;
 
+/// What a database is for each queue, as the original keeps it.
+const NODES: &str = "select queue_name, node_type, node_name, worker_name, combined_queue, node_attrs
+                       from pgq_node.node_info";
+
 /// A database that takes part in cascades, and what it has answered so far.
 pub struct Node {
     database: Database,
@@ -149,10 +153,11 @@ impl Node {
     #[track_caller]
     fn state(&mut self) -> Vec<String> {
         let mut state = Vec::new();
-        for table in ["node_location", "node_info", "local_state", "subscriber_info"] {
-            state.extend(self.see(&format!("select * from pgq_node.{table} order by 1, 2")));
-        }
         for query in [
+            "select * from pgq_node.node_location order by 1, 2",
+            &format!("{NODES} order by 1"),
+            "select * from pgq_node.local_state order by 1, 2",
+            "select * from pgq_node.subscriber_info order by 1, 2",
             "select queue_name, queue_external_ticker, queue_disable_insert, queue_ticker_paused from pgq.queue
               order by queue_name",
             "select queue_name, tick_id from pgq.tick join pgq.queue on queue_id = tick_queue order by 1, 2",
@@ -179,15 +184,24 @@ impl Node {
 /// Tells the scenario to ours and to the original.
 #[track_caller]
 fn on_both(scenario: fn(&mut Node)) {
-    let [ours, original] = [Some(Server::ours()), Server::peer()].map(|server| {
-        let mut node = Node::on(&server?);
+    let told_to = |server: &Server| {
+        let mut node = Node::on(server);
         scenario(&mut node);
         node.state();
-        Some(node.story)
-    });
-    if original.is_none() {
-        eprintln!("not compared with the original: PGQ_PEER is not set");
-    } else {
-        assert_eq!(ours, original, "ours, and the original");
+        node
+    };
+    let ours = told_to(&Server::ours());
+    for (call, note) in &ours.notes {
+        assert!(note.as_ref().is_some_and(|note| !note.is_empty()), "a note: {call}");
+    }
+    match Server::peer() {
+        None => eprintln!("not compared with the original: PGQ_PEER is not set"),
+        Some(peer) => {
+            let original = told_to(&peer).story;
+            for (ours, original) in ours.story.iter().zip(&original) {
+                assert_eq!(ours, original, "ours, and the original");
+            }
+            assert_eq!(ours.story.len(), original.len());
+        }
     }
 }
