@@ -1,7 +1,7 @@
 //! Many events at once.
 
 use super::insert_event::queue_name;
-use super::writer::{Table, with_writer};
+use super::writer::{Kind, Table, with_writer};
 use crate::error::{Error, Result};
 use crate::pg::array::{BigArray, TextArray};
 use crate::pg::call::Call;
@@ -53,7 +53,7 @@ fn write_many(
         return Ok(());
     }
     let written = with_writer(queue, function, |writer| {
-        writer.admit(count as i64)?;
+        writer.admit(count as i64, Kind::ForAll)?;
         let time = Timestamp::now();
         let txid = writer.txid.to_i64();
         let mut fill = |position: usize, row: &mut EventRow| {

@@ -1,6 +1,6 @@
 //! One event at a time: `insert_event`, `insert_event_raw`, `current_event_table`.
 
-use super::writer::{Table, Writer, insert_disallowed, with_writer};
+use super::writer::{Kind, Table, Writer, insert_disallowed, with_writer};
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::event_table::{EventRow, column};
@@ -19,7 +19,7 @@ pub fn insert_event(call: &Call) -> Result<Value> {
     for argument in 1..call.count() {
         row.set(column::TYPE + argument - 1, call.datum(argument));
     }
-    insert(queue_name(call.text(0))?, &mut row, Given::default())
+    insert(queue_name(call.text(0))?, &mut row, NEW_EVENT)
 }
 
 /// `insert_event_raw(queue_name, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data, ev_extra1..4)`: an event
@@ -29,7 +29,8 @@ pub fn insert_event_raw(call: &Call) -> Result<Value> {
     for argument in 3..call.count() {
         row.set(column::OWNER + argument - 3, call.datum(argument));
     }
-    let given = Given { id: call.big(1), time: call.time(2), as_caller: true };
+    let kind = if call.int(3).is_some() { Kind::ForOneConsumer } else { Kind::ForAll };
+    let given = Given { id: call.big(1), time: call.time(2), kind, as_caller: true };
     insert(queue_name(call.text(0))?, &mut row, given)
 }
 
@@ -37,17 +38,19 @@ pub fn insert_event_raw(call: &Call) -> Result<Value> {
 pub(super) fn insert_fields(queue: Text, fields: &[Option<Datum>]) -> Result<()> {
     let mut row = EventRow::default();
     fields.iter().enumerate().for_each(|(number, field)| row.set(column::TYPE + number, *field));
-    insert(queue, &mut row, Given::default()).map(|_id| ())
+    insert(queue, &mut row, NEW_EVENT).map(|_id| ())
 }
 
 /// What the caller of the raw form decides.
-#[derive(Default)]
 struct Given {
     id: Option<i64>,
     time: Option<Timestamp>,
+    kind: Kind,
     /// Insert with the caller's rights.
     as_caller: bool,
 }
+
+const NEW_EVENT: Given = Given { id: None, time: None, kind: Kind::ForAll, as_caller: false };
 
 pub(super) fn queue_name(name: Option<Text<'_>>) -> Result<Text<'_>> {
     name.ok_or_else(|| Error::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "queue name is NULL"))
@@ -58,7 +61,7 @@ fn insert(queue: Text, row: &mut EventRow, given: Given) -> Result<Value> {
     let inserted = with_writer(queue, c"pgq.insert_event()", |writer| {
         // The sequence moves even when the id is given: it is how the ticker notices that something happened.
         let next = sequence::next(writer.sequence);
-        writer.admit(1)?;
+        writer.admit(1, given.kind)?;
         let id = given.id.unwrap_or(next);
         let time = given.time.unwrap_or_else(Timestamp::now);
         row.set(column::ID, Some(Datum::from(id)));

@@ -42,6 +42,15 @@ pub struct Writer {
     settings: Settings,
 }
 
+/// Whom an event is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All consumers, on all nodes.
+    ForAll,
+    /// One subscription, to which it comes back. It is never copied to another node, so a copied queue takes it too.
+    ForOneConsumer,
+}
+
 /// How the current table is written.
 pub enum Table {
     /// Directly.
@@ -106,17 +115,18 @@ impl Writer {
     /// Counts `events` insertions against the queue's limit, and refuses them if the queue is closed to this
     /// session or the limit is passed.
     #[inline]
-    pub fn admit(&mut self, events: i64) -> Result<()> {
+    pub fn admit(&mut self, events: i64, kind: Kind) -> Result<()> {
         self.calls = self.calls.saturating_add(events);
         if self.settings.is_disabled || self.settings.per_tx_limit.is_some() {
-            self.admit_restricted()?;
+            self.admit_restricted(kind)?;
         }
         Ok(())
     }
 
     #[cold]
-    fn admit_restricted(&self) -> Result<()> {
-        if self.settings.is_disabled && !crate::pg::session::is_replica() {
+    fn admit_restricted(&self, kind: Kind) -> Result<()> {
+        let is_local_matter = kind == Kind::ForOneConsumer && self.settings.is_external;
+        if self.settings.is_disabled && !is_local_matter && !crate::pg::session::is_replica() {
             return Err(insert_disallowed(
                 Text(&self.name),
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -182,7 +192,7 @@ impl Memory {
 
     /// The slow way, once a transaction: see the module's comment for the order.
     #[cold]
-    fn look_up(&mut self, name: Text, known: Option<usize>, function: &std::ffi::CStr) -> Result<usize> {
+    fn look_up(&mut self, name: Text, mut known: Option<usize>, function: &std::ffi::CStr) -> Result<usize> {
         xact::require_writable(function);
         let txid = xact::assign_txid();
         loop {
@@ -217,6 +227,7 @@ impl Memory {
                     self.remember(known, name, table)
                 }
             };
+            known = Some(position);
             let writer = &mut self.writers[position];
             if let Table::Direct(table) = &writer.table {
                 table.lock_indexes();
@@ -224,13 +235,18 @@ impl Memory {
             if watch::change() != change {
                 continue;
             }
+            // Who closes a queue and then waits for its writers finds those that have the lock. Who gets it later
+            // must see the queue closed.
+            let Some(settings) = queues.settings(name, row.place) else {
+                continue;
+            };
             if writer.seen.0 != watch::transaction() {
                 writer.calls = 0;
             }
             demand::touch(row.id);
             writer.seen = (watch::transaction(), change);
             writer.place = Some(row.place);
-            writer.settings = row.settings;
+            writer.settings = settings;
             writer.command = xact::command();
             writer.table_name = table_name;
             writer.sequence = sequence;

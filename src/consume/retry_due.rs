@@ -15,13 +15,14 @@ const AT_MOST: usize = 10;
 static LOCK: Statement =
     Statement::changing("LOCK TABLE pgq.retry_queue IN SHARE UPDATE EXCLUSIVE MODE", &[]);
 
+/// A copied queue takes what comes back to one of its own consumers, though it is closed to everything new.
 /// `$1` whether disabled queues take events from us, `$2` the queues to leave alone, `$3` how many events.
 static DUE: Statement = Statement::reading(
     "SELECT r.ev_queue, r.ev_owner, r.ev_id, q.queue_name
        FROM pgq.retry_queue r
        JOIN pgq.queue q ON q.queue_id = r.ev_queue
       WHERE r.ev_retry_after <= pg_catalog.now()
-        AND ($1 OR NOT q.queue_disable_insert)
+        AND ($1 OR NOT q.queue_disable_insert OR q.queue_external_ticker)
         AND r.ev_queue <> ALL ($2::pg_catalog.int4[])
       ORDER BY r.ev_retry_after
       LIMIT $3",

@@ -1,10 +1,13 @@
 //! Ending a subscription.
 
 use super::is_subconsumer;
-use crate::error::Result;
+use crate::error::{Error, Result, or_null};
 use crate::pg::call::Call;
 use crate::pg::spi::{Row, Statement, View};
+use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
+use crate::queue::subscriber_served_by;
+use pgrx::PgSqlErrorCode;
 
 static IS_SUBSCRIBED: Statement = Statement::reading(
     "SELECT s.sub_consumer
@@ -62,8 +65,25 @@ pub fn unregister_consumer(call: &Call) -> Result<Value> {
         return Ok(0.into());
     };
     LOCK_CONSUMER.rows_in(View::Latest, &[consumer_id.into()]);
-    let found = FIND.rows_in(View::Latest, &[queue, consumer_id.into()]).first();
-    Ok(found.map_or(0, |subscription| end(&subscription)).into())
+    let Some(found) = FIND.rows_in(View::Latest, &[queue, consumer_id.into()]).first() else {
+        return Ok(0.into());
+    };
+    let node = found.int(0).and_then(|queue_id| subscriber_served_by(queue_id, consumer_id));
+    match node {
+        Some(node) => Err(serves_node(call, &node)),
+        None => Ok(end(&found).into()),
+    }
+}
+
+/// In PgQ 3.5 the foreign key to the consumer's row refuses it.
+fn serves_node(call: &Call, node: &[u8]) -> Error {
+    let (queue, consumer, node) = (or_null(call.text(0)), or_null(call.text(1)), Text(node));
+    Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
+        format!("consumer \"{consumer}\" of queue \"{queue}\" serves node \"{node}\""),
+    )
+    .detail("That node reads from this one, and would miss what nobody keeps for it.")
+    .hint("pgq_node.unregister_subscriber() ends the subscription of a node.")
 }
 
 fn end(subscription: &Row) -> i32 {

@@ -34,6 +34,8 @@ pub struct QueueRow {
 pub struct Settings {
     /// `queue_disable_insert`
     pub is_disabled: bool,
+    /// `queue_external_ticker`
+    pub is_external: bool,
     /// `queue_per_tx_limit`; one below 0 is none.
     pub per_tx_limit: Option<i32>,
 }
@@ -55,6 +57,7 @@ mod column {
     pub const QUEUE_ID: usize = 1;
     pub const QUEUE_NAME: usize = 2;
     pub const CUR_TABLE: usize = 4;
+    pub const EXTERNAL_TICKER: usize = 9;
     pub const DISABLE_INSERT: usize = 10;
     pub const PER_TX_LIMIT: usize = 15;
     pub const DATA_PFX: usize = 16;
@@ -211,6 +214,7 @@ impl Columns {
         let limit = is_limited.then(|| self.value(column::PER_TX_LIMIT).value() as i32);
         Settings {
             is_disabled: self.value(column::DISABLE_INSERT).value() & 0xff != 0,
+            is_external: self.value(column::EXTERNAL_TICKER).value() & 0xff != 0,
             per_tx_limit: limit.filter(|limit| *limit >= 0),
         }
     }

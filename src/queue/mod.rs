@@ -1,5 +1,6 @@
 //! Queue: event tables that are written in turn, their making, settings and upkeep.
 
+mod cascade;
 mod config;
 mod create;
 mod drop;
@@ -13,6 +14,7 @@ mod sequences;
 pub mod storage;
 mod upgrade;
 
+pub use cascade::{cascaded_queues, subscriber_served_by};
 pub use config::set_queue_config;
 pub use create::create_queue;
 pub use drop::drop_queue;

@@ -13,7 +13,7 @@ use crate::pg::demand::{self, Queues};
 use crate::pg::spi::{Statement, View};
 use crate::pg::value::Type;
 use crate::pg::xact;
-use crate::queue::family;
+use crate::queue::cascaded_queues;
 use crate::stats;
 use pgq_core::Txid;
 use std::collections::BTreeSet;
@@ -127,21 +127,5 @@ impl Queue {
         self.newest_tick().is_none_or(|newest| {
             IS_BEHIND.rows_in(View::Latest, &[self.id.into(), newest.into()]).count() > 0
         })
-    }
-}
-
-static HAS_NODES: Statement =
-    Statement::reading("SELECT pg_catalog.to_regclass('pgq_node.node_info') IS NOT NULL", &[]);
-static CASCADED: Statement = Statement::reading(
-    "SELECT q.queue_id FROM pgq.queue q JOIN pgq_node.node_info n ON n.queue_name = q.queue_name",
-    &[],
-);
-
-/// The queues whose ticks go to other nodes, which wait for them also when they tell nothing new.
-pub fn cascaded_queues() -> BTreeSet<i32> {
-    let has_nodes = || HAS_NODES.rows_in(View::Latest, &[]).first().is_some_and(|row| row.flag(0));
-    match family::is_there("pgq_node") && has_nodes() {
-        true => CASCADED.rows_in(View::Latest, &[]).into_iter().filter_map(|row| row.int(0)).collect(),
-        false => BTreeSet::new(),
     }
 }

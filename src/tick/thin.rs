@@ -6,6 +6,7 @@ use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::Type;
 use crate::pg::xact;
+use crate::queue::cascaded_queues;
 use pgq_core::Micros;
 use pgq_core::thinning::{Tick, superfluous};
 use pgq_core::tick::TickRule;
@@ -162,7 +163,7 @@ impl Queue {
 
     fn reach(&self, end: i64) -> Reach {
         let parameters = [self.id.into(), end.into()];
-        let locked: BTreeSet<i32> = match super::rest::cascaded_queues().contains(&self.id) {
+        let locked: BTreeSet<i32> = match cascaded_queues().contains(&self.id) {
             true => BTreeSet::new(),
             false => {
                 let rows = LOCK_THE_SLOW.rows_in(View::Latest, &parameters);

@@ -156,6 +156,24 @@ fn a_disabled_queue_takes_events_only_in_replica_role() {
     assert_eq!(data(&mut session), ["replicated", "open again"]);
 }
 
+/// Who closes a queue and then locks its tables, as the demotion of a root does, has all writers behind it.
+#[test]
+fn a_writer_that_gets_its_lock_after_the_queue_was_closed_is_refused() {
+    let (database, mut session) = with_queue("capture");
+    let mut locker = database.connect();
+    for call in ["pgq.insert_event('q', 't', 'd')", "pgq.insert_events('q', array['t'], null)"] {
+        locker.exec("begin; lock table pgq.event_1 in share mode");
+        // It has seen the queue open, and waits for the table.
+        let call = format!("select {call}");
+        let writer = database.connect().spawn(move |writer| writer.error(&call).code);
+        wait_until_blocked(&mut session, writer.pid());
+        session.exec("select pgq.set_queue_config('q', 'disable_insert', 'true')");
+        locker.exec("lock table pgq.event_1 in exclusive mode; commit");
+        assert_eq!(writer.join().1, "55000");
+        session.exec("select pgq.set_queue_config('q', 'disable_insert', 'false')");
+    }
+}
+
 #[test]
 fn a_disabled_queue_uses_up_an_id_with_each_refusal() {
     let (_database, mut session) = with_queue("capture");

@@ -210,3 +210,29 @@ fn two_movers_go_one_after_the_other_and_hold_up_no_writer() {
         first.column("select ev_id from pgq.event_1 where ev_owner is not null order by ev_id", &[]);
     assert_eq!(returned, (1..=12).collect::<Vec<i64>>());
 }
+
+/// A queue that is the copy of another node's is never open to producers, but its own consumers' retries come back.
+#[test]
+fn a_copied_queue_takes_back_what_is_for_one_consumer() {
+    let (_database, mut session, consumer) = with_consumer("retry");
+    Consumer::new("q", "other").register(&mut session).unwrap();
+    queue::insert(&mut session, "q", "kind", "again").unwrap();
+    let batch = tick_and_open(&mut session, &consumer);
+    retry(&mut session, &batch, 1, 0);
+    batch.finish(&mut session).unwrap();
+    session.exec(
+        "select pgq.set_queue_config('q', 'disable_insert', 'true'), pgq.set_queue_config('q', 'external_ticker', 'true')",
+    );
+    assert_eq!(session.error("select pgq.insert_event('q', 'kind', 'new')").code, "55000");
+    let raw = "select pgq.insert_event_raw('q', 9, null, null, null, 'kind', 'new', null, null, null, null)";
+    assert_eq!(session.error(raw).code, "55000");
+    assert_eq!(maint(&mut session), 1);
+    let read = |consumer: &Consumer, session: &mut Session| -> Vec<(i64, Option<i32>)> {
+        let events = consumer.drain_all(session).unwrap();
+        events.iter().map(|event| (event.id, event.retry)).collect()
+    };
+    assert_eq!(read(&Consumer::new("q", "other"), &mut session), [(1, None)]);
+    session.exec("select pgq.ticker('q', max(tick_id) + 1, now(), 100) from pgq.tick");
+    assert_eq!(read(&consumer, &mut session), [(1, Some(1))]);
+    assert_eq!(read(&Consumer::new("q", "other"), &mut session), []);
+}

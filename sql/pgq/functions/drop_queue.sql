@@ -3,10 +3,10 @@
 --
 -- Removes a queue with its events. Waits for the transactions that use its tables, and keeps no others out meanwhile.
 --
--- Parameters: x_force  unregister its consumers first; the short form is false
+-- Parameters: x_force  unregister its consumers first, and the nodes of pgq_node that read from it; the short form is
+--                      false
 -- Returns:    1.
--- Errors:     P0001 no such queue, P0001 consumers still attached;
---             23503 pgq_node still refers to a consumer; 55P03 the session's lock_timeout is over.
+-- Errors:     P0001 no such queue, P0001 consumers still attached; 55P03 the session's lock_timeout is over.
 
 CREATE FUNCTION pgq.drop_queue(x_queue_name text, x_force boolean)
 RETURNS integer LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

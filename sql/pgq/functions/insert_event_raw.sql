@@ -4,7 +4,8 @@
 --
 -- Parameters: ev_id     NULL: the next of the sequence, which moves in any case
 --             ev_time   NULL: now()
---             ev_owner  the only subscription (sub_id) that gets it; NULL: all
+--             ev_owner  the only subscription (sub_id) that gets it; NULL: all. A disabled queue that is a copy (external
+--                       ticker) takes such events, too.
 --             ev_retry  stored as given
 -- Returns:    the event's id.
 -- Rights:     the caller needs INSERT on the event table.

@@ -1,7 +1,7 @@
 -- pgq.maint_retry_events()
 --
 -- Moves events whose time has come from the retry queue back into their queues: at most ten a call, the oldest first.
--- Events of disabled queues wait. One that cannot be inserted is reported in a WARNING and tried again in a minute; it
+-- Events of disabled queues wait, unless the queue is a copy (external ticker), which is never opened. One that cannot be inserted is reported in a WARNING and tried again in a minute; it
 -- does not stop the others.
 --
 -- Returns: how many; callers repeat until it is 0.

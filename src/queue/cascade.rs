@@ -1,0 +1,60 @@
+//! What pgq_node, where it is installed, says of queues that exist on several nodes.
+
+use super::family;
+use crate::pg::spi::{Statement, View};
+use crate::pg::value::Type;
+use std::collections::BTreeSet;
+
+static HAS_NODES: Statement =
+    Statement::reading("SELECT pg_catalog.to_regclass('pgq_node.node_info') IS NOT NULL", &[]);
+static HAS_SUBSCRIBERS: Statement =
+    Statement::reading("SELECT pg_catalog.to_regclass('pgq_node.subscriber_info') IS NOT NULL", &[]);
+
+fn has(table: &'static Statement) -> bool {
+    family::is_there("pgq_node") && table.rows_in(View::Latest, &[]).first().is_some_and(|row| row.flag(0))
+}
+
+static CASCADED: Statement = Statement::reading(
+    "SELECT q.queue_id FROM pgq.queue q JOIN pgq_node.node_info n ON n.queue_name = q.queue_name",
+    &[],
+);
+
+/// The queues whose ticks go to other nodes, which wait for them also when they tell nothing new.
+pub fn cascaded_queues() -> BTreeSet<i32> {
+    if !has(&HAS_NODES) {
+        return BTreeSet::new();
+    }
+    CASCADED.rows_in(View::Latest, &[]).into_iter().filter_map(|row| row.int(0)).collect()
+}
+
+static SERVED: Statement = Statement::reading(
+    "SELECT s.subscriber_node
+       FROM pgq.queue q
+       JOIN pgq.consumer c ON c.co_id = $2
+       JOIN pgq_node.subscriber_info s
+         ON s.queue_name = q.queue_name AND c.co_name IN (s.worker_name, s.watermark_name)
+      WHERE q.queue_id = $1",
+    &[Type::Int, Type::Int],
+);
+
+/// The node that reads from this queue by way of the consumer, or has its needs kept by it.
+pub fn subscriber_served_by(queue_id: i32, consumer_id: i32) -> Option<Vec<u8>> {
+    if !has(&HAS_SUBSCRIBERS) {
+        return None;
+    }
+    let node = SERVED.rows_in(View::Latest, &[queue_id.into(), consumer_id.into()]).first();
+    node.and_then(|row| row.text(0).map(|name| name.0.to_vec()))
+}
+
+static FORGET_SUBSCRIBERS: Statement = Statement::changing(
+    "DELETE FROM pgq_node.subscriber_info s USING pgq.queue q
+      WHERE q.queue_id = $1 AND s.queue_name = q.queue_name",
+    &[Type::Int],
+);
+
+/// Ends what refers to the consumers of a queue.
+pub fn forget_subscribers(queue_id: i32) {
+    if has(&HAS_SUBSCRIBERS) {
+        FORGET_SUBSCRIBERS.rows_in(View::Latest, &[queue_id.into()]);
+    }
+}
