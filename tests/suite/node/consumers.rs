@@ -27,7 +27,9 @@ fn a_consumer_registers_and_again_moves() {
         node.exec(TROUBLED);
         node.exec("update pgq_node.local_state set paused = true");
         node.expect("register_consumer('q', 'reader', 'c', 3)", "201");
-        node.see(READER);
+        // Whether it has seen that is another matter.
+        node.exec("update pgq_node.local_state set uptodate = false");
+        assert_eq!(node.see(READER), ["(c,3,oops,t,f)"]);
     });
 }
 

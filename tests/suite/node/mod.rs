@@ -12,6 +12,7 @@ use postgres::SimpleQueryMessage;
 mod consumers;
 mod create_drop;
 mod demote_promote;
+mod differences;
 mod locations;
 mod rights;
 mod subscribers;

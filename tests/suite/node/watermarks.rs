@@ -109,20 +109,6 @@ fn maintenance_moves_what_lags_by_five_minutes() {
 }
 
 #[test]
-fn a_watermark_that_cannot_go_on_is_told_again_and_again() {
-    on_both(|node| {
-        node.become_root();
-        node.exec("select pgq.register_consumer('q', 'stuck')");
-        node.tick("q", 2);
-        lag(node, "10 minutes");
-        for _ in 0..2 {
-            node.expect("maint_watermark('q')", "0");
-        }
-        node.events();
-    });
-}
-
-#[test]
 fn maintenance_is_the_roots() {
     on_both(|node| {
         node.become_branch(7);

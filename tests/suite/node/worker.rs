@@ -76,7 +76,6 @@ fn a_root_without_ticks() {
         node.exec("select pgq.unregister_consumer('q', '.global_watermark'); delete from pgq.tick");
         node.expect("get_node_info('q')", "100 node_type=root node_name=a provider_node=a provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f");
         node.expect("get_worker_state('q')", "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=a_worker");
-        node.expect("set_global_watermark('q', null)", "P0001");
         node.expect("register_subscriber('q', 'a', 'w', null)", "P0001");
     });
 }
@@ -184,12 +183,6 @@ fn a_merge_leaf_names_its_combined_queue_and_that_its_parts() {
         node.expect("get_worker_state('part1')", "100 node_type=leaf node_name=m completed_tick=3 provider_node=p provider_location=dbname=p paused=f uptodate=f worker_name=part1_worker local_watermark=3 combined_queue=all combined_type=branch");
         node.expect("get_node_info('all')", "100 node_type=branch node_name=b global_watermark=1 local_watermark=1 provider_node=a provider_location=dbname=a worker_name=all_worker worker_paused=f worker_uptodate=f worker_last_tick=1 target_for={part1,part2}");
         node.expect("get_worker_state('all')", "100 node_type=branch node_name=b completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=all_worker global_watermark=1 local_watermark=1 local_queue_top=1");
-    });
-    on_both(|node| {
-        merging(node, None);
-        node.expect("get_node_info('part1')", "100 node_type=leaf node_name=m local_watermark=3 provider_node=p provider_location=dbname=p worker_name=part1_worker worker_paused=f worker_uptodate=f worker_last_tick=3");
-        node.expect("get_worker_state('part1')", "404 node_type=leaf node_name=m completed_tick=3 provider_node=p provider_location=dbname=p paused=f uptodate=f worker_name=part1_worker combined_queue=all");
-        node.expect("get_node_info('all')", "404");
     });
 }
 
