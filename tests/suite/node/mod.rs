@@ -9,13 +9,17 @@ use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
 use postgres::SimpleQueryMessage;
 
+mod cascade;
 mod consumers;
+mod crashes;
 mod create_drop;
 mod demote_promote;
 mod differences;
 mod locations;
+mod races;
 mod rights;
 mod subscribers;
+mod three_nodes;
 mod watermarks;
 mod worker;
 
