@@ -22,6 +22,7 @@ mod peer_defects;
 mod positions;
 mod programs;
 mod queue;
+mod reference;
 mod retry;
 mod rights;
 mod scene;
