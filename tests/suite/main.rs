@@ -13,6 +13,7 @@ mod consume;
 mod crowd;
 mod demand;
 mod docs;
+mod ext;
 mod idle;
 mod info;
 mod kit;
