@@ -2,7 +2,8 @@
 -- pgq_ext.set_batch_done(a_consumer, a_subconsumer, a_batch_id)
 -- pgq_ext.set_batch_done(a_consumer, a_batch_id)
 --
--- Remembers the batch as the one that the consumer has done last, whether it is higher or lower than the one before.
+-- Remembers the batch as the one that the consumer has done last, whether it is higher or lower than the one before. The
+-- commit waits for the disk.
 --
 -- Parameters: a_queue, a_subconsumer  missing: ''
 -- Returns:    true: do the work, in this transaction. false: it is done already.
@@ -18,6 +19,7 @@ BEGIN
     IF a_batch_id IS NULL OR a_batch_id <= 0 THEN
         RETURN true;
     END IF;
+    PERFORM pgq._keep_commit();
     INSERT INTO pgq_ext.completed_batch AS c (consumer_id, subconsumer_id, queue_name, last_batch_id)
     VALUES (a_consumer, a_subconsumer, a_queue, a_batch_id)
         ON CONFLICT (consumer_id, subconsumer_id, queue_name)

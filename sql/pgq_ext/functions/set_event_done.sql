@@ -3,7 +3,7 @@
 -- pgq_ext.set_event_done(a_consumer, a_batch_id, a_event_id)
 --
 -- Remembers the event as done by the consumer. The first event of another batch makes the consumer forget those of the
--- batch before.
+-- batch before. The commit waits for the disk.
 --
 -- Parameters: a_queue, a_subconsumer  missing: ''
 -- Returns:    true: do the work, in this transaction. false: it is done already.
@@ -21,6 +21,7 @@ AS $$
 DECLARE
     before bigint;
 BEGIN
+    PERFORM pgq._keep_commit();
     -- Nearly all events are not the first of their batch: this is all for them.
     INSERT INTO pgq_ext.completed_event (consumer_id, subconsumer_id, queue_name, batch_id, event_id)
     SELECT p.consumer_id, p.subconsumer_id, p.queue_name, p.cur_batch_id, a_event_id

@@ -2,7 +2,8 @@
 -- pgq_ext.set_last_tick(a_consumer, a_subconsumer, a_tick_id)
 -- pgq_ext.set_last_tick(a_consumer, a_tick_id)
 --
--- Stores the tick up to which the consumer has done its work, whether it is higher or lower than the one before.
+-- Stores the tick up to which the consumer has done its work, whether it is higher or lower than the one before. The
+-- commit waits for the disk.
 --
 -- Parameters: a_queue, a_subconsumer  missing: ''
 --             a_tick_id               NULL: forgets the consumer
@@ -14,6 +15,7 @@ CREATE FUNCTION pgq_ext.set_last_tick(a_queue text, a_consumer text, a_subconsum
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM pgq._keep_commit();
     IF a_tick_id IS NULL THEN
         DELETE FROM pgq_ext.completed_tick t
          WHERE t.consumer_id = a_consumer AND t.subconsumer_id = a_subconsumer AND t.queue_name = a_queue;
