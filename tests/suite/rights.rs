@@ -143,7 +143,7 @@ fn a_pgq_admin_does_the_whole_job_of_the_daemon() {
 }
 
 /// A schema with doubles that raise, for operators, functions and types of `pg_catalog`, and empty ones of our tables.
-const EVIL: &str = "
+pub const EVIL: &str = "
     create schema evil;
     do $$
     declare
