@@ -6,7 +6,8 @@
 -- than the interval. The batch of the first gets a new id: should its client live and finish it over another connection,
 -- it learns that it was late. That of the second keeps its id, as in PgQ 3.5.
 --
--- Where somebody holds the row the sibling is not gone. So nobody is waited for, as all others would have to wait too.
+-- Where somebody holds its rows the sibling is not gone: it is just finishing, or being unregistered. So nobody is waited
+-- for, as all others would have to wait too.
 --
 -- Returns: the batch; NULL if nobody was gone, or who was had none.
 
@@ -31,6 +32,7 @@ BEGIN
         SELECT s.sub_consumer, s.sub_last_tick, s.sub_next_tick
           INTO gone_id, batch_start, batch_end
           FROM pgq.subscription s
+          JOIN pgq.consumer c ON c.co_id = s.sub_consumer
           JOIN pgq_coop.process p ON p.sub_queue = s.sub_queue AND p.sub_consumer = s.sub_consumer
          WHERE s.sub_queue = i_queue_id AND s.sub_id = i_owner AND s.sub_consumer <> i_member_id
            AND s.sub_batch IS NOT NULL
@@ -39,7 +41,7 @@ BEGIN
                  WHERE a.backend_start = p.backend_start OR a.backend_start IS NULL)
          ORDER BY s.sub_active
          LIMIT 1
-           FOR UPDATE OF s SKIP LOCKED;
+           FOR UPDATE OF c, s SKIP LOCKED;
         IF FOUND THEN
             batch = nextval('pgq.batch_id_seq');
         END IF;
@@ -54,7 +56,7 @@ BEGIN
            AND s.sub_active < now() - i_dead_interval
          ORDER BY s.sub_batch IS NULL, s.sub_active
          LIMIT 1
-           FOR UPDATE OF s SKIP LOCKED;
+           FOR UPDATE OF c, s SKIP LOCKED;
     END IF;
     IF gone_id IS NULL THEN
         RETURN NULL;

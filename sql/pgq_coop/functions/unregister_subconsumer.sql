@@ -22,6 +22,8 @@ BEGIN
                 i_subconsumer_name, i_consumer_name, i_queue_name, team.member_batch
             USING HINT = 'Finish the batch first; with i_batch_handling = 1 it is dropped, and nobody gets its events again.';
     END IF;
+    -- First the name, as whoever unregisters or registers a consumer does.
+    PERFORM FROM pgq.consumer c WHERE c.co_id = team.member_id FOR UPDATE;
     DELETE FROM pgq.subscription s WHERE s.sub_queue = team.queue_id AND s.sub_consumer = team.member_id;
     IF NOT FOUND THEN
         RETURN 0;

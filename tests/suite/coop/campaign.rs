@@ -47,7 +47,7 @@ impl Member {
         let any = |of: &[&'static str]| of[fastrand::usize(..of.len())];
         session.batch_execute(&format!(
             "set default_transaction_isolation = '{}'; set pgq.coop_watch_processes = {}",
-            any(&["read committed", "repeatable read"]),
+            any(&["read committed", "repeatable read", "serializable"]),
             any(&["on", "on", "off"])
         ))?;
         while !self.end.load(Ordering::Relaxed) {
@@ -112,6 +112,15 @@ fn producer(cluster: &Cluster, end: &Arc<AtomicBool>) -> Background<Vec<i64>> {
     })
 }
 
+/// Removes some member, unless it has a batch.
+fn unregister(session: &mut Session, tally: &Tally) {
+    let name = fastrand::usize(..MEMBERS).to_string();
+    match session.query_one("select pgq_coop.unregister_subconsumer('q', 'm', $1, 0)", &[&name]) {
+        Ok(_) => *tally.lock().unwrap().entry("unregistered").or_default() += 1,
+        Err(error) => assert_eq!(error.code().unwrap().code(), "P0001", "{error:?}"),
+    }
+}
+
 #[test]
 fn every_event_is_done_once_whoever_dies() {
     let cluster = builder().conf("log_min_messages", "panic").start();
@@ -143,6 +152,7 @@ fn every_event_is_done_once_whoever_dies() {
             std::thread::sleep(Duration::from_millis(fastrand::u64(..60)));
             let pid = pids[fastrand::usize(..MEMBERS)].load(Ordering::Relaxed);
             session.one::<bool>("select pg_terminate_backend($1)", &[&pid]);
+            unregister(&mut session, &tally);
         }
         end_producers.store(true, Ordering::Relaxed);
         let mut sent: Vec<i64> = producers.into_iter().flat_map(|producer| producer.join().1).collect();
@@ -161,7 +171,7 @@ fn every_event_is_done_once_whoever_dies() {
     let rotated: bool =
         session.one("select queue_switch_step1 > (select min(tick_id) from pgq.tick) from pgq.queue", &[]);
     assert!(rotated);
-    for what in ["killed", "finished", "again"] {
+    for what in ["killed", "finished", "again", "unregistered"] {
         assert!(tally.get(what).is_some_and(|count| *count > 5), "{what}: {tally:?}");
     }
 }

@@ -59,8 +59,11 @@ fn drain(session: &mut Session, name: &str) -> Vec<String> {
     got
 }
 
-/// The subscriptions of the queue by name: last tick, next tick, batch.
-fn positions(session: &mut Session) -> Vec<(String, Option<i64>, Option<i64>, Option<i64>)> {
+/// A subscription: name, last tick, next tick, batch.
+type Position = (String, Option<i64>, Option<i64>, Option<i64>);
+
+/// The subscriptions of the queue, by name.
+fn positions(session: &mut Session) -> Vec<Position> {
     let rows = session.rows(
         "select co_name, sub_last_tick, sub_next_tick, sub_batch
            from pgq.subscription join pgq.consumer on co_id = sub_consumer order by co_name",
