@@ -111,14 +111,15 @@ fn a_whole_group_works_in_repeatable_read() {
 
 #[test]
 fn unregistering_the_group_takes_along_who_is_just_coming() {
-    let (database, mut session) = with_group("race");
-    supply(&mut session, &["1"]);
-    session.exec("begin");
-    next(&mut session, "new").unwrap();
-    let unregistering = calling(&database, "select pgq.unregister_consumer('q', 'm')::bigint".to_owned());
-    session.exec("commit");
-    assert_eq!(unregistering.join().1.unwrap(), Some(2));
-    assert_eq!((positions(&mut session), names(&mut session)), (vec![], vec![]));
+    for call in ["register_subconsumer('q', 'm', 'new')", "next_batch('q', 'm', 'new')"] {
+        let (database, mut session) = with_group("race");
+        supply(&mut session, &["1"]);
+        session.exec(&format!("begin; select pgq_coop.{call}"));
+        let unregistering = calling(&database, "select pgq.unregister_consumer('q', 'm')::bigint".to_owned());
+        session.exec("commit");
+        assert_eq!(unregistering.join().1.unwrap(), Some(2), "{call}");
+        assert_eq!((positions(&mut session), names(&mut session)), (vec![], vec![]), "{call}");
+    }
 }
 
 #[test]
