@@ -10,6 +10,7 @@ mod batch;
 mod campaign;
 mod capture;
 mod consume;
+mod coop;
 mod crowd;
 mod demand;
 mod docs;
