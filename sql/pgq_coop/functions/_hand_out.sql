@@ -22,9 +22,7 @@ BEGIN
                   HINT = 'The transaction might succeed if retried.';
     END IF;
     PERFORM pgq_coop._remember_process(i_queue_id, i_consumer_id);
-    IF current_setting('synchronous_commit') = 'off' THEN
-        PERFORM set_config('synchronous_commit', 'local', true);
-    END IF;
+    PERFORM pgq._keep_commit();
 END
 $$;
 
