@@ -3,7 +3,7 @@
 #   make test PG=18 SUBSET=surface::      make install PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
 
 .DEFAULT_GOAL := all
-.PHONY: all help prepare stage install installcheck test soak demo bench bench-peers clean cargo
+.PHONY: all help prepare stage install installcheck reference test soak demo bench bench-peers clean cargo
 
 XTASK := cargo run --quiet --package xtask --
 
@@ -33,6 +33,9 @@ install: cargo ## Install into the server of PG_CONFIG (DESTDIR is put before ev
 
 installcheck: cargo ## Test the SQL surface on a running server (PGHOST, PGPORT, PGUSER, PGDATABASE)
 	@$(XTASK) installcheck
+
+reference: cargo ## Write docs/reference.md anew from the comments in the database
+	@$(XTASK) reference
 
 prepare: cargo ## Get a PostgreSQL with headers, and libclang, if they are missing
 	@$(XTASK) prepare

@@ -51,6 +51,7 @@ crate::sql_functions! {
     next_batch_custom => consume::next_batch_custom,
     find_tick_helper => consume::find_tick_helper,
     finish_batch => consume::finish_batch,
+    keep_commit => consume::keep_commit,
     event_retry_at => consume::event_retry_at,
     event_retry_in => consume::event_retry_in,
     batch_retry => consume::batch_retry,

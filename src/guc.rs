@@ -15,6 +15,7 @@ static CHECK_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(60);
 static STATS_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(300);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(4);
 static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static COOP_WATCH_PROCESSES: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ROLE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"pgq_admin"));
 
 /// As many background workers as a server of any size may want to spend on this.
@@ -108,6 +109,16 @@ pub fn define() {
         c"A member of pgq_admin decides which functions these are, so it should not have more rights than such a member.",
         &ROLE,
         GucContext::Sighup,
+        GucFlags::default(),
+    );
+    // Read by the SQL of pgq_coop.
+    GucRegistry::define_bool_guc(
+        c"pgq.coop_watch_processes",
+        c"Whether a sub-consumer of pgq_coop counts as gone when the server process that got its batch has ended.",
+        c"A sibling then gets the batch at once, under a new id. Off, as behind a connection pooler processes end while \
+          their clients go on working.",
+        &COOP_WATCH_PROCESSES,
+        GucContext::Userset,
         GucFlags::default(),
     );
     #[cfg(feature = "failpoints")]

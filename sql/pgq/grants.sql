@@ -7,6 +7,7 @@ REVOKE ALL ON FUNCTION
     pgq._batch_events(text[], text, text, integer),
     pgq._grant_perms_from(text, text, text, text),
     pgq._idle_until(integer, bigint),
+    pgq._keep_commit(),
     pgq._sequence_last_value(text),
     pgq._stat_queues(),
     pgq._stat_tickers(),

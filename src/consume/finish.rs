@@ -9,7 +9,8 @@ use crate::pg::{demand, failpoint};
 use pgrx::PgSqlErrorCode;
 
 /// A sub-consumer's position was moved on its main consumer's row when it got the batch; its own row just becomes
-/// idle. (In PgQ 3.5 it kept a position, held rotation back, and was taken for a main consumer.)
+/// idle. (In PgQ 3.5 it kept a position, held rotation back, and was taken for a main consumer.) Whether it has read all
+/// there is depends on the main consumer's position, which no other of the same `sub_id` has passed.
 static FINISH: Statement = Statement::changing(
     concat!(
         "UPDATE pgq.subscription s
@@ -20,8 +21,11 @@ static FINISH: Statement = Statement::changing(
                 sub_next_tick = NULL,
                 sub_batch = NULL
           WHERE s.sub_batch = $1
-      RETURNING s.sub_queue, NOT EXISTS (
-                SELECT FROM pgq.tick t WHERE t.tick_queue = s.sub_queue AND t.tick_id > s.sub_last_tick)"
+      RETURNING s.sub_queue, coalesce(s.sub_last_tick, (
+                SELECT pg_catalog.max(main.sub_last_tick) FROM pgq.subscription main
+                 WHERE main.sub_queue = s.sub_queue AND main.sub_id = s.sub_id)) >= (
+                SELECT t.tick_id FROM pgq.tick t WHERE t.tick_queue = s.sub_queue
+                 ORDER BY t.tick_queue DESC, t.tick_id DESC LIMIT 1)"
     ),
     &[Type::Big],
 );

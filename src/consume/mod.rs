@@ -1,6 +1,7 @@
 //! Consume: a consumer's position moves from tick to tick, batch by batch.
 
 mod finish;
+mod keep_commit;
 mod next_batch;
 mod register;
 mod retry;
@@ -9,6 +10,7 @@ mod unregister;
 mod window;
 
 pub use finish::finish_batch;
+pub use keep_commit::keep_commit;
 pub use next_batch::next_batch_custom;
 pub use register::register_consumer_at;
 pub use retry::{batch_retry, event_retry_at, event_retry_in, event_retry_raw};

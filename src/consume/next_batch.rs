@@ -99,12 +99,20 @@ static SETTLE: Statement = Statement::changing(
 
 impl Position {
     fn find(queue: Option<Text>, consumer: Option<Text>) -> Result<Position> {
-        let row = FIND.rows(&[queue.into(), consumer.into()]).first();
-        let row = row.ok_or_else(|| not_subscribed(queue, consumer))?;
+        let look = |view: View| FIND.rows_in(view, &[queue.into(), consumer.into()]).first();
+        let row = look(View::Transaction).ok_or_else(|| not_subscribed(queue, consumer))?;
         if row.big(9).is_none() {
             return Err(is_idle(queue, consumer));
         }
-        Position::from_row(&row).ok_or_else(|| tick_is_gone(queue, consumer))
+        Position::from_row(&row).ok_or_else(|| {
+            match look(View::Latest).and_then(|row| Position::from_row(&row)) {
+                // Registered in this transaction, at a tick that is younger than what it sees.
+                Some(_) => {
+                    not_serializable("update", "The tick of the consumer's position is not visible yet.")
+                }
+                None => tick_is_gone(queue, consumer),
+            }
+        })
     }
 
     /// `None` if a tick that the subscription names is not there.
@@ -141,18 +149,25 @@ impl Position {
         })?;
         if end.id != chosen.id {
             if xact::keeps_its_snapshot() {
-                return Err(Error::new(
-                    PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-                    "could not serialize access due to concurrent delete",
-                )
-                .detail("The tick at the end of the new batch was superfluous and is forgotten.")
-                .hint("The transaction might succeed if retried."));
+                return Err(not_serializable(
+                    "delete",
+                    "The tick at the end of the new batch was superfluous and is forgotten.",
+                ));
             }
             SETTLE
                 .rows_in(View::Latest, &[self.queue_id.into(), self.consumer_id.into(), end.id.get().into()]);
         }
         Ok(end)
     }
+}
+
+fn not_serializable(what: &str, detail: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        format!("could not serialize access due to concurrent {what}"),
+    )
+    .detail(detail)
+    .hint("The transaction might succeed if retried.")
 }
 
 fn not_subscribed(queue: Option<Text>, consumer: Option<Text>) -> Error {

@@ -2,6 +2,7 @@
 
 use crate::scene::with_consumer;
 use pgq_tests::client::Session;
+use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Consumer};
 
 fn code(session: &mut Session, call: &str) -> String {
@@ -247,4 +248,38 @@ fn unregistering_who_is_not_there_is_0() {
         assert_eq!(count, 0, "{arguments}");
     }
     assert_eq!(session.one::<i64>("select count(*) from pgq.subscription", &[]), 1);
+}
+
+/// The batch is finished next, where the events come from: what was lost here then would be lost for good.
+#[test]
+fn positions_kept_with_the_results_are_on_the_disk_whatever_other_commits_are() {
+    let marks = [
+        ("pgq_ext.set_batch_done('q', 'c', '', 17)", "pgq_ext.is_batch_done('q', 'c', '', 17)"),
+        ("pgq_ext.set_last_tick('q', 'c', '', 17)", "pgq_ext.get_last_tick('q', 'c', '') = 17"),
+        ("pgq_ext.set_event_done('q', 'c', '', 17, 4)", "pgq_ext.is_event_done('q', 'c', '', 17, 4)"),
+        (
+            "pgq_node.set_consumer_completed('q', 'worker', 17)",
+            "(select completed_tick = 17 from pgq_node.get_consumer_state('q', 'worker'))",
+        ),
+    ];
+    let mut cluster =
+        Cluster::builder().conf("synchronous_commit", "off").conf("wal_writer_delay", "10s").start();
+    let mut session = cluster.connect("postgres");
+    session.exec(
+        "create extension pgq; create extension pgq_ext; create extension pgq_node;
+         select pgq_node.register_location('q', 'node', '', false);
+         select pgq_node.create_node('q', 'root', 'node', 'worker', null, null, null);
+         create table result (mark text); create table unmarked ()",
+    );
+    for (mark, is_kept) in marks {
+        session.exec(&format!("begin; insert into result values ('{}'); select {mark}; commit", &mark[..12]));
+        session.exec("insert into unmarked default values");
+        cluster.kill9();
+        cluster.start_again();
+        session = cluster.connect("postgres");
+        assert!(session.one::<bool>(&format!("select {is_kept}"), &[]), "{mark}");
+    }
+    assert_eq!(session.one::<i64>("select count(*) from result", &[]), 4);
+    // What shows that a commit can be lost here.
+    assert!(session.one::<i64>("select count(*) from unmarked", &[]) < 4);
 }

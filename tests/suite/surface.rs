@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each has a schema of its name.
-const EXTENSIONS: [&str; 4] = ["pgq", "pgq_coop", "pgq_node", "pgq_ext"];
+pub const EXTENSIONS: [&str; 4] = ["pgq", "pgq_coop", "pgq_node", "pgq_ext"];
 
 /// A database with all of them.
-fn with_all(label: &str) -> Database {
+pub fn with_all(label: &str) -> Database {
     let database = Database::fresh(label);
     database.create_extensions(&EXTENSIONS[1..]);
     database

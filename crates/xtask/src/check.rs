@@ -72,6 +72,18 @@ pub fn installed(settings: &Settings) -> Outcome {
     }
 }
 
+/// Writes what the test of the reference compares.
+pub fn write_reference(settings: &Settings) -> Outcome {
+    let server = prepare::server(settings)?;
+    let staged = stage(settings, &server, Profile::Dev)?;
+    let mut suite = client_suite(settings, &["reference::the_reference".to_owned()]);
+    suite.env("PGQ_WRITE_REFERENCE", "1");
+    programs::on_server(settings, &mut suite, &staged)?;
+    count_tests(&mut suite)?;
+    println!("wrote docs/reference.md");
+    Ok(())
+}
+
 fn without_server(settings: &Settings, steps: &mut Steps) -> Outcome {
     steps.step("format", || run(cargo(settings, "fmt").args(["--all", "--check"])))?;
     steps.step("lints", || {

@@ -38,6 +38,7 @@ VERBS
   stage         build and install into the private server trees' dev tree (PROFILE=release: the release tree)
   install       release build into the server of PG_CONFIG (DESTDIR is put before every path)
   installcheck  the SQL surface tests against a running server (PGHOST, PGPORT, PGUSER, PGDATABASE, ...)
+  reference     write docs/reference.md anew from the comments in the database
   test          format, lints, unit and property tests, then the client suite on private servers
   soak          a long campaign of crashes under load (SEED, MINUTES)
   demo          a real workload on a throwaway server, watched live
@@ -103,6 +104,7 @@ fn obey(arguments: &[String]) -> Outcome {
         }
         "install" => extension::install(&settings),
         "installcheck" => check::installed(&settings),
+        "reference" => check::write_reference(&settings),
         "test" => check::everything(&settings),
         "soak" => programs::soak(&settings),
         "demo" => programs::demo(&settings),

@@ -36,8 +36,8 @@ BEGIN
         WHEN i_combined_queue IS NOT NULL
              AND NOT EXISTS (SELECT FROM pgq.queue q WHERE q.queue_name = i_combined_queue) THEN
             format('The combined queue "%s" does not exist here', i_combined_queue)
-        WHEN i_node_type = 'branch' AND pgq_node._newest_tick(i_queue_name) > i_global_watermark THEN
-            format('There is a queue "%s" here whose ticks go beyond %s', i_queue_name, i_global_watermark)
+        WHEN i_node_type = 'branch' AND EXISTS (SELECT FROM pgq.queue q WHERE q.queue_name = i_queue_name) THEN
+            format('There is a queue "%s" here, which is no copy', i_queue_name)
         END;
     IF ret_note IS NOT NULL THEN
         RETURN;
@@ -59,7 +59,7 @@ BEGIN
         PERFORM pgq.set_queue_config(i_queue_name, 'disable_insert', 'true'),
                 pgq.set_queue_config(i_queue_name, 'external_ticker', 'true');
         -- A new queue has tick 1.
-        IF begins_at > pgq_node._newest_tick(i_queue_name) THEN
+        IF begins_at > 1 THEN
             PERFORM pgq.ticker(i_queue_name, begins_at, now(), 1);
         END IF;
     END IF;

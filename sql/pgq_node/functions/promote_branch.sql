@@ -3,7 +3,8 @@
 -- Makes a root of a branch: its queue takes events, and the ticker of this server ticks it. The old root must have been
 -- demoted up to step 2, or be dead, and this node have come to its final tick.
 --
--- Returns: 200; 301 the node is no branch; 404 this database is no node of such a queue.
+-- Returns: 200; 301 the node is no branch; 404 this database is no node of such a queue; 409 the worker has copied events
+--          whose tick it has still to make: who reads on from that tick would miss what is new.
 
 CREATE FUNCTION pgq_node.promote_branch(i_queue_name text, OUT ret_code integer, OUT ret_note text)
 RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -12,10 +13,11 @@ DECLARE
     node record;
     newest_tick bigint;
 BEGIN
-    SELECT n.node_type, n.node_name, n.worker_name, q.queue_tick_seq
+    SELECT n.node_type, n.node_name, n.worker_name, q.queue_tick_seq, w.last_tick_id
       INTO node
       FROM pgq_node.node_info n
       LEFT JOIN pgq.queue q ON q.queue_name = n.queue_name
+      LEFT JOIN pgq_node.local_state w ON w.queue_name = n.queue_name AND w.consumer_name = n.worker_name
      WHERE n.queue_name = i_queue_name
        FOR UPDATE OF n;
     IF NOT FOUND THEN
@@ -28,6 +30,12 @@ BEGIN
         RETURN;
     END IF;
     newest_tick := pgq_node._newest_tick(i_queue_name);
+    IF node.last_tick_id > newest_tick THEN
+        ret_code := 409;
+        ret_note := format('Queue "%s" lacks tick %s, which worker "%s" has still to make',
+                           i_queue_name, node.last_tick_id, node.worker_name);
+        RETURN;
+    END IF;
     PERFORM pgq.seq_setval(node.queue_tick_seq, newest_tick),
             pgq.set_queue_config(i_queue_name, 'disable_insert', 'false'),
             pgq.set_queue_config(i_queue_name, 'external_ticker', 'false');

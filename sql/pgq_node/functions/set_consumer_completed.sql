@@ -1,7 +1,8 @@
 -- pgq_node.set_consumer_completed(i_queue_name, i_consumer_name, i_tick_id)
 -- pgq_node.set_consumer_completed(i_queue_name, i_consumer_name, i_tick_id, i_prev_tick_id)
 --
--- A consumer stores, in the transaction that applied a batch, that it is done. That clears its error.
+-- A consumer stores, in the transaction that applied a batch, that it is done. That clears its error. The commit waits for
+-- the disk.
 --
 -- Parameters: i_tick_id       the batch's end
 --             i_prev_tick_id  the batch's begin. With it each batch is applied once even if two processes of one
@@ -31,6 +32,7 @@ BEGIN
     END IF;
     UPDATE pgq_node.local_state s SET last_tick_id = i_tick_id, cur_error = NULL
      WHERE s.queue_name = i_queue_name AND s.consumer_name = i_consumer_name;
+    PERFORM pgq._keep_commit();
     ret_code := 100;
     ret_note := format('Consumer "%s" of queue "%s" has completed tick %s', i_consumer_name, i_queue_name, i_tick_id);
 END

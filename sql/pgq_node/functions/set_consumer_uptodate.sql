@@ -14,7 +14,7 @@ BEGIN
      WHERE s.queue_name = i_queue_name AND s.consumer_name = i_consumer_name;
     IF FOUND THEN
         ret_code := 200;
-        ret_note := format('Consumer "%s" of queue "%s": uptodate is %s', i_consumer_name, i_queue_name, i_uptodate);
+        ret_note := format('Consumer "%s" of queue "%s": uptodate is %s', i_consumer_name, i_queue_name, i_uptodate::text);
     ELSE
         ret_code := 404;
         ret_note := format('Consumer "%s" of queue "%s" is not registered', i_consumer_name, i_queue_name);
