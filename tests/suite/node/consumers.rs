@@ -56,12 +56,20 @@ fn a_consumer_registers_on_any_node() {
     on_both(|node| {
         node.become_root();
         node.expect("register_consumer('q', 'reader', 'a', 5)", "200");
-        node.expect("get_consumer_state('q', 'reader')", "100 node_type=root node_name=a completed_tick=5 provider_node=a provider_location=dbname=a paused=f uptodate=f");
+        node.expect(
+            "get_consumer_state('q', 'reader')",
+            "100 node_type=root node_name=a completed_tick=5 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f",
+        );
     });
     on_both(|node| {
         node.become_leaf();
         node.expect("register_consumer('q', 'reader', 'a', 5)", "200");
-        node.expect("get_consumer_state('q', 'reader')", "100 node_type=leaf node_name=l completed_tick=5 provider_node=a provider_location=dbname=a paused=f uptodate=f");
+        node.expect(
+            "get_consumer_state('q', 'reader')",
+            "100 node_type=leaf node_name=l completed_tick=5 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f",
+        );
     });
 }
 
@@ -86,7 +94,13 @@ fn consumers_are_listed_by_name() {
         node.exec(
             "update pgq_node.local_state set cur_error = 'oops', paused = true where consumer_name = 'A'",
         );
-        node.expect("get_consumer_info('q')", "consumer_name=A provider_node=a last_tick_id=1 paused=t uptodate=f cur_error=oops; consumer_name=b_worker provider_node=a last_tick_id=7 paused=f uptodate=f; consumer_name=reader provider_node=a last_tick_id=5 paused=f uptodate=f; consumer_name=z provider_node=a last_tick_id=1 paused=f uptodate=f");
+        node.expect(
+            "get_consumer_info('q')",
+            "consumer_name=A provider_node=a last_tick_id=1 paused=t uptodate=f cur_error=oops; \
+             consumer_name=b_worker provider_node=a last_tick_id=7 paused=f uptodate=f; consumer_name=reader \
+             provider_node=a last_tick_id=5 paused=f uptodate=f; consumer_name=z provider_node=a last_tick_id=1 \
+             paused=f uptodate=f",
+        );
         node.expect("get_consumer_info('nosuch')", "");
         node.expect("get_consumer_info(null)", "");
     });
@@ -96,10 +110,22 @@ fn consumers_are_listed_by_name() {
 fn the_state_of_a_consumer() {
     on_both(|node| {
         with_reader(node);
-        node.expect("get_consumer_state('q', 'reader')", "100 node_type=branch node_name=b completed_tick=5 provider_node=a provider_location=dbname=a paused=f uptodate=f");
+        node.expect(
+            "get_consumer_state('q', 'reader')",
+            "100 node_type=branch node_name=b completed_tick=5 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f",
+        );
         node.exec(TROUBLED);
-        node.expect("get_consumer_state('q', 'reader')", "100 node_type=branch node_name=b completed_tick=5 provider_node=a provider_location=dbname=a paused=f uptodate=t cur_error=oops");
-        node.expect("get_consumer_state('q', 'b_worker')", "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=f uptodate=t cur_error=oops");
+        node.expect(
+            "get_consumer_state('q', 'reader')",
+            "100 node_type=branch node_name=b completed_tick=5 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=t cur_error=oops",
+        );
+        node.expect(
+            "get_consumer_state('q', 'b_worker')",
+            "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=t cur_error=oops",
+        );
         node.expect("get_consumer_state('q', 'nosuch')", "404 node_type=branch node_name=b");
         node.expect("get_consumer_state('q', null)", "404 node_type=branch node_name=b");
         node.expect("get_consumer_state('nosuch', 'reader')", "404");
@@ -120,8 +146,16 @@ fn a_provider_that_is_unknown() {
             "404 node_type=branch node_name=b completed_tick=5 provider_node=gone paused=f uptodate=f",
         );
         node.exec("update pgq_node.local_state set provider_node = 'gone' where consumer_name = 'b_worker'");
-        node.expect("get_worker_state('q')", "404 node_type=branch node_name=b completed_tick=7 provider_node=gone paused=f uptodate=f worker_name=b_worker");
-        node.expect("get_node_info('q')", "100 node_type=branch node_name=b global_watermark=7 local_watermark=7 provider_node=gone worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7");
+        node.expect(
+            "get_worker_state('q')",
+            "404 node_type=branch node_name=b completed_tick=7 provider_node=gone paused=f uptodate=f \
+             worker_name=b_worker",
+        );
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=branch node_name=b global_watermark=7 local_watermark=7 provider_node=gone \
+             worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7",
+        );
     });
 }
 

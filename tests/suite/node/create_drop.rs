@@ -81,16 +81,6 @@ fn a_branch_begins_at_a_tick_that_there_can_be() {
 }
 
 #[test]
-fn a_branch_takes_a_queue_that_is_there_and_behind() {
-    on_both(|node| {
-        node.exec(LOCATIONS);
-        node.exec("select pgq.create_queue('q'), pgq.register_consumer('q', 'old')");
-        node.tick("q", 1);
-        node.expect("create_node('q', 'branch', 'b', 'b_worker', 'a', 7, null)", "200");
-    });
-}
-
-#[test]
 fn a_branch_needs_provider_and_watermark() {
     on_both(|node| {
         node.exec(LOCATIONS);

@@ -22,7 +22,11 @@ fn the_three_steps() {
         node.expect("demote_root('q', 1, 'b')", "200");
         assert_eq!(node.see(FLAGS), ["(t,t)"]);
         node.expect("demote_root('q', 2, 'b')", "200 last_tick=4");
-        node.expect("get_node_info('q')", "100 node_type=root node_name=a global_watermark=1 local_watermark=4 provider_node=a provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=t worker_last_tick=4");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=root node_name=a global_watermark=1 local_watermark=4 provider_node=a \
+             provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=t worker_last_tick=4",
+        );
         node.expect("demote_root('q', 3, 'b')", "200 last_tick=4");
         assert_eq!(node.see(NODES), ["(q,branch,a,a_worker,,)"]);
         assert_eq!(node.see("table pgq_node.local_state"), ["(q,a_worker,b,4,,f,f)"]);

@@ -1,6 +1,7 @@
 //! What ours does otherwise than the original, on purpose: each scenario is told to both.
 
 use crate::node::{NODES, Node};
+use pgq_tests::client::{blocked, wait_until};
 use pgq_tests::queue::{self, Consumer};
 use pgq_tests::server::Server;
 
@@ -195,22 +196,48 @@ fn what_does_not_fit_the_type_is_told() {
 }
 
 #[test]
-fn a_branch_does_not_take_a_queue_that_is_ahead() {
+fn a_branch_is_made_of_no_queue_that_is_there() {
     differ(
         |node| {
-            node.become_root();
-            node.tick("q", 6);
-            node.exec(
-                "select pgq_node.register_location('q', 'b', 'dbname=b', false);
-                 delete from pgq_node.local_state; delete from pgq_node.node_info",
-            );
-            let before = node.state();
-            let ahead = node.ask("create_node('q', 'branch', 'b', 'b_worker', 'a', 5, null)");
-            assert_eq!(node.state(), before);
-            ahead
+            let answers = [2, 7, 9].map(|newest| {
+                let queue = format!("q{newest}");
+                node.exec(&format!(
+                    "select pgq_node.register_location('{queue}', 'a', 'dbname=a', false);
+                     select pgq_node.register_location('{queue}', 'b', 'dbname=b', false);
+                     select pgq.create_queue('{queue}')"
+                ));
+                node.tick(&queue, newest - 1);
+                let before = node.state();
+                let answer =
+                    node.ask(&format!("create_node('{queue}', 'branch', 'b', 'b_worker', 'a', 7, null)"));
+                assert!(answer == "200" || node.state() == before, "{newest}");
+                answer
+            });
+            answers.join(", ")
         },
-        "23505",
-        "401",
+        "200, 23505, 23505",
+        "401, 401, 401",
+    );
+}
+
+/// The worker died after it had copied a batch and before it made its tick.
+#[test]
+fn a_branch_that_lacks_a_tick_is_not_promoted() {
+    differ(
+        |node| {
+            node.become_branch(7);
+            node.exec("select pgq_node.set_consumer_completed('q', 'b_worker', 8)");
+            let before = node.state();
+            let early = node.ask("promote_branch('q')");
+            assert!(early == "200" || node.state() == before);
+            let kind = "select node_type from pgq_node.node_info";
+            if node.session.one::<String>(kind, &[]) == "branch" {
+                node.copy_tick(8);
+            }
+            format!("{early}, {}", node.ask("promote_branch('q')"))
+        },
+        "200, 301",
+        "409, 200",
     );
 }
 
@@ -325,6 +352,37 @@ fn a_demotion_does_not_leave_out_the_last_tick() {
         },
         "200, 200 last_tick=1",
         "200, P0001",
+    );
+}
+
+/// Who has asked for the table to write into is a writer, though he has written nothing yet.
+#[test]
+fn the_last_tick_waits_for_bulk_writers_too() {
+    differ(
+        |node| {
+            node.become_root();
+            let mut writer = node.database.connect();
+            writer.exec("begin");
+            let table: String = writer.one("select pgq.current_event_table('q')", &[]);
+            node.ask("demote_root('q', 1, 'b')");
+            let stepping = node
+                .database
+                .connect()
+                .spawn(|session| session.exec("select pgq_node.demote_root('q', 2, 'b')"));
+            wait_until("the last tick, or that it waits", || {
+                stepping.is_finished() || blocked(&mut node.session, stepping.pid())
+            });
+            writer.exec(&format!("insert into {table} (ev_time, ev_data) values (now(), 'bulk'); commit"));
+            stepping.join();
+            let is_covered: bool = node.session.one(
+                "select txid_visible_in_snapshot(ev_txid, tick_snapshot)
+                   from pgq.event_template, pgq.tick order by tick_id desc limit 1",
+                &[],
+            );
+            is_covered.to_string()
+        },
+        "false",
+        "true",
     );
 }
 

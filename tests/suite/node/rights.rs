@@ -48,6 +48,7 @@ fn functions_are_for_those_whose_job_they_do() {
             "change_consumer_provider('q', 'a_worker', 'a')",
             "register_consumer('q', 'reader', 'a', 1)",
             "set_consumer_completed('q', 'a_worker', 1)",
+            "set_consumer_completed('q', 'a_worker', 2, 1)",
             "set_consumer_error('q', 'a_worker', 'oops')",
             "set_consumer_paused('q', 'a_worker', true)",
             "set_consumer_uptodate('q', 'a_worker', true)",
@@ -57,6 +58,9 @@ fn functions_are_for_those_whose_job_they_do() {
     check(
         &["admin"],
         &[
+            "_local_watermark('q')",
+            "_newest_tick('q')",
+            "_position('q', 'a_worker')",
             "create_node('r', 'root', 'a', 'a_worker', null, null, null)",
             "demote_root('q', 1, 'a')",
             "drop_node('q', 'a')",
@@ -161,6 +165,7 @@ fn a_hostile_search_path_changes_nothing() {
         ("register_consumer('q', 'reader', 'b', 1)", "200"),
         ("register_consumer('q', 'reader', 'a', 1)", "201"),
         ("set_consumer_completed('q', 'reader', 1)", "100"),
+        ("set_consumer_completed('q', 'reader', 1, 1)", "100"),
         ("set_consumer_error('q', 'reader', 'oops')", "100"),
         ("set_consumer_paused('q', 'reader', true)", "200"),
         ("set_consumer_uptodate('q', 'reader', true)", "200"),

@@ -134,7 +134,11 @@ fn subscribers_are_listed_by_node() {
                  select pgq_node.register_subscriber('q', '{name}', '{name}_worker', null)"
             ));
         }
-        node.expect("get_subscriber_info('q')", "node_name=A worker_name=A_worker node_watermark=2; node_name=c worker_name=c_worker node_watermark=2; node_name=z worker_name=z_worker node_watermark=2");
+        node.expect(
+            "get_subscriber_info('q')",
+            "node_name=A worker_name=A_worker node_watermark=2; node_name=c worker_name=c_worker node_watermark=2; \
+             node_name=z worker_name=z_worker node_watermark=2",
+        );
         node.expect("get_subscriber_info('nosuch')", "");
         node.expect("get_subscriber_info(null)", "");
     });

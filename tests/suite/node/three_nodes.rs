@@ -247,7 +247,8 @@ fn a_branch_takes_over_from_a_dead_root() {
         };
         let [mut b, mut c] = ["b", "c"].map(|node| Worker::of(node, &cascade.way()));
         write("everywhere");
-        [&mut b, &mut c].map(Worker::catch_up);
+        b.catch_up();
+        c.catch_up();
         write("at c only");
         c.catch_up();
         write("nowhere but at a");

@@ -6,11 +6,27 @@ use crate::node::{Node, on_both};
 fn a_root() {
     on_both(|node| {
         node.become_root();
-        node.expect("get_node_info('q')", "100 node_type=root node_name=a global_watermark=1 local_watermark=1 provider_node=a provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=1");
-        node.expect("get_worker_state('q')", "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=a_worker global_watermark=1 local_watermark=1 local_queue_top=1");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=root node_name=a global_watermark=1 local_watermark=1 provider_node=a \
+             provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=1",
+        );
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=a_worker global_watermark=1 local_watermark=1 local_queue_top=1",
+        );
         node.tick("q", 3);
-        node.expect("get_node_info('q')", "100 node_type=root node_name=a global_watermark=1 local_watermark=4 provider_node=a provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=4");
-        node.expect("get_worker_state('q')", "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=a_worker global_watermark=1 local_watermark=4 local_queue_top=4");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=root node_name=a global_watermark=1 local_watermark=4 provider_node=a \
+             provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=4",
+        );
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=a_worker global_watermark=1 local_watermark=4 local_queue_top=4",
+        );
     });
 }
 
@@ -18,12 +34,28 @@ fn a_root() {
 fn a_branch() {
     on_both(|node| {
         node.become_branch(7);
-        node.expect("get_node_info('q')", "100 node_type=branch node_name=b global_watermark=7 local_watermark=7 provider_node=a provider_location=dbname=a worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7");
-        node.expect("get_worker_state('q')", "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=b_worker global_watermark=7 local_watermark=7 local_queue_top=7");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=branch node_name=b global_watermark=7 local_watermark=7 provider_node=a \
+             provider_location=dbname=a worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7",
+        );
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=b_worker global_watermark=7 local_watermark=7 local_queue_top=7",
+        );
         node.copy_tick(8);
         node.copy_tick(9);
-        node.expect("get_node_info('q')", "100 node_type=branch node_name=b global_watermark=7 local_watermark=9 provider_node=a provider_location=dbname=a worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7");
-        node.expect("get_worker_state('q')", "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=b_worker global_watermark=7 local_watermark=9 local_queue_top=9");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=branch node_name=b global_watermark=7 local_watermark=9 provider_node=a \
+             provider_location=dbname=a worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7",
+        );
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=b_worker global_watermark=7 local_watermark=9 local_queue_top=9",
+        );
     });
 }
 
@@ -31,8 +63,16 @@ fn a_branch() {
 fn a_leaf() {
     on_both(|node| {
         node.become_leaf();
-        node.expect("get_node_info('q')", "100 node_type=leaf node_name=l local_watermark=1 provider_node=a provider_location=dbname=a worker_name=l_worker worker_paused=f worker_uptodate=f worker_last_tick=1");
-        node.expect("get_worker_state('q')", "100 node_type=leaf node_name=l completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=l_worker local_watermark=1");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=leaf node_name=l local_watermark=1 provider_node=a provider_location=dbname=a \
+             worker_name=l_worker worker_paused=f worker_uptodate=f worker_last_tick=1",
+        );
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=leaf node_name=l completed_tick=1 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=l_worker local_watermark=1",
+        );
     });
 }
 
@@ -46,8 +86,18 @@ fn what_a_worker_has_been_told_shows() {
              select pgq_node.set_consumer_paused('q', 'b_worker', true);
              select pgq_node.set_consumer_uptodate('q', 'b_worker', true)",
         );
-        node.expect("get_node_info('q')", "100 node_type=branch node_name=b global_watermark=7 local_watermark=7 provider_node=a provider_location=dbname=a worker_name=b_worker worker_paused=t worker_uptodate=t worker_last_tick=7 node_attrs=sync_watermark=b%2Cc");
-        node.expect("get_worker_state('q')", "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=t uptodate=t cur_error=disk full worker_name=b_worker global_watermark=7 local_watermark=7 local_queue_top=7");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=branch node_name=b global_watermark=7 local_watermark=7 provider_node=a \
+             provider_location=dbname=a worker_name=b_worker worker_paused=t worker_uptodate=t worker_last_tick=7 \
+             node_attrs=sync_watermark=b%2Cc",
+        );
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=branch node_name=b completed_tick=7 provider_node=a provider_location=dbname=a paused=t \
+             uptodate=t cur_error=disk full worker_name=b_worker global_watermark=7 local_watermark=7 \
+             local_queue_top=7",
+        );
     });
 }
 
@@ -57,15 +107,27 @@ fn the_local_watermark_is_the_lowest_position_but_the_global_ones() {
         node.become_root();
         node.tick("q", 4);
         node.exec("select pgq.register_consumer_at('q', 'plain', 4)");
-        node.expect("get_node_info('q')", "100 node_type=root node_name=a global_watermark=1 local_watermark=4 provider_node=a provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=5");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=root node_name=a global_watermark=1 local_watermark=4 provider_node=a \
+             provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=5",
+        );
         node.exec(
             "select pgq_node.register_location('q', 'b', 'dbname=b', false);
              select pgq_node.register_subscriber('q', 'b', 'b_worker', 3);
              select pgq_node.set_subscriber_watermark('q', 'b', 2)",
         );
-        node.expect("get_node_info('q')", "100 node_type=root node_name=a global_watermark=1 local_watermark=2 provider_node=a provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=5");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=root node_name=a global_watermark=1 local_watermark=2 provider_node=a \
+             provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f worker_last_tick=5",
+        );
         node.exec("select pgq_node.set_subscriber_watermark('q', 'b', 5)");
-        node.expect("get_worker_state('q')", "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=a_worker global_watermark=1 local_watermark=3 local_queue_top=5");
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=a_worker global_watermark=1 local_watermark=3 local_queue_top=5",
+        );
     });
 }
 
@@ -74,8 +136,16 @@ fn a_root_without_ticks() {
     on_both(|node| {
         node.become_root();
         node.exec("select pgq.unregister_consumer('q', '.global_watermark'); delete from pgq.tick");
-        node.expect("get_node_info('q')", "100 node_type=root node_name=a provider_node=a provider_location=dbname=a worker_name=a_worker worker_paused=f worker_uptodate=f");
-        node.expect("get_worker_state('q')", "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=a_worker");
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=root node_name=a provider_node=a provider_location=dbname=a worker_name=a_worker \
+             worker_paused=f worker_uptodate=f",
+        );
+        node.expect(
+            "get_worker_state('q')",
+            "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=a_worker",
+        );
         node.expect("register_subscriber('q', 'a', 'w', null)", "P0001");
     });
 }
@@ -172,17 +242,53 @@ fn merging(node: &mut Node, combined: Option<&str>) {
 fn a_merge_leaf_names_its_combined_queue_and_that_its_parts() {
     on_both(|node| {
         merging(node, Some("root"));
-        node.expect("get_node_info('part1')", "100 node_type=leaf node_name=m local_watermark=3 provider_node=p provider_location=dbname=p combined_queue=all combined_type=root worker_name=part1_worker worker_paused=f worker_uptodate=f worker_last_tick=3");
-        node.expect("get_worker_state('part1')", "100 node_type=leaf node_name=m completed_tick=3 provider_node=p provider_location=dbname=p paused=f uptodate=f worker_name=part1_worker local_watermark=3 combined_queue=all combined_type=root");
-        node.expect("get_node_info('all')", "100 node_type=root node_name=a global_watermark=1 local_watermark=1 provider_node=a provider_location=dbname=a worker_name=all_worker worker_paused=f worker_uptodate=f worker_last_tick=1 target_for={part1,part2}");
-        node.expect("get_worker_state('all')", "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=all_worker global_watermark=1 local_watermark=1 local_queue_top=1");
+        node.expect(
+            "get_node_info('part1')",
+            "100 node_type=leaf node_name=m local_watermark=3 provider_node=p provider_location=dbname=p \
+             combined_queue=all combined_type=root worker_name=part1_worker worker_paused=f worker_uptodate=f \
+             worker_last_tick=3",
+        );
+        node.expect(
+            "get_worker_state('part1')",
+            "100 node_type=leaf node_name=m completed_tick=3 provider_node=p provider_location=dbname=p paused=f \
+             uptodate=f worker_name=part1_worker local_watermark=3 combined_queue=all combined_type=root",
+        );
+        node.expect(
+            "get_node_info('all')",
+            "100 node_type=root node_name=a global_watermark=1 local_watermark=1 provider_node=a \
+             provider_location=dbname=a worker_name=all_worker worker_paused=f worker_uptodate=f worker_last_tick=1 \
+             target_for={part1,part2}",
+        );
+        node.expect(
+            "get_worker_state('all')",
+            "100 node_type=root node_name=a completed_tick=1 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=all_worker global_watermark=1 local_watermark=1 local_queue_top=1",
+        );
     });
     on_both(|node| {
         merging(node, Some("branch"));
-        node.expect("get_node_info('part1')", "100 node_type=leaf node_name=m local_watermark=3 provider_node=p provider_location=dbname=p combined_queue=all combined_type=branch worker_name=part1_worker worker_paused=f worker_uptodate=f worker_last_tick=3");
-        node.expect("get_worker_state('part1')", "100 node_type=leaf node_name=m completed_tick=3 provider_node=p provider_location=dbname=p paused=f uptodate=f worker_name=part1_worker local_watermark=3 combined_queue=all combined_type=branch");
-        node.expect("get_node_info('all')", "100 node_type=branch node_name=b global_watermark=1 local_watermark=1 provider_node=a provider_location=dbname=a worker_name=all_worker worker_paused=f worker_uptodate=f worker_last_tick=1 target_for={part1,part2}");
-        node.expect("get_worker_state('all')", "100 node_type=branch node_name=b completed_tick=1 provider_node=a provider_location=dbname=a paused=f uptodate=f worker_name=all_worker global_watermark=1 local_watermark=1 local_queue_top=1");
+        node.expect(
+            "get_node_info('part1')",
+            "100 node_type=leaf node_name=m local_watermark=3 provider_node=p provider_location=dbname=p \
+             combined_queue=all combined_type=branch worker_name=part1_worker worker_paused=f worker_uptodate=f \
+             worker_last_tick=3",
+        );
+        node.expect(
+            "get_worker_state('part1')",
+            "100 node_type=leaf node_name=m completed_tick=3 provider_node=p provider_location=dbname=p paused=f \
+             uptodate=f worker_name=part1_worker local_watermark=3 combined_queue=all combined_type=branch",
+        );
+        node.expect(
+            "get_node_info('all')",
+            "100 node_type=branch node_name=b global_watermark=1 local_watermark=1 provider_node=a \
+             provider_location=dbname=a worker_name=all_worker worker_paused=f worker_uptodate=f worker_last_tick=1 \
+             target_for={part1,part2}",
+        );
+        node.expect(
+            "get_worker_state('all')",
+            "100 node_type=branch node_name=b completed_tick=1 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f worker_name=all_worker global_watermark=1 local_watermark=1 local_queue_top=1",
+        );
     });
 }
 
