@@ -14,6 +14,7 @@ use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::utility;
 use crate::pg::vacuum;
+use crate::pg::xact;
 use crate::queue::rotation::{self, Prospect};
 use crate::queue::{maintenance, storage};
 use crate::tick::{self, Queue, Resting, Thinning};
@@ -258,6 +259,7 @@ impl Database for Served {
     fn retry(&mut self) -> Result<i64, Failure> {
         static RETRY: Statement = Statement::changing("SELECT pgq.maint_retry_events()", &[]);
         work("pgq.maint_retry_events()", || {
+            xact::limit_lock_waits(tick::PATIENCE_MS);
             let moved = maintenance::as_admin(|| RETRY.rows(&[]))?.first().and_then(|row| row.int(0));
             Ok(moved.map_or(0, i64::from))
         })

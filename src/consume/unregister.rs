@@ -6,7 +6,7 @@ use crate::pg::call::Call;
 use crate::pg::spi::{Row, Statement, View};
 use crate::pg::text::Text;
 use crate::pg::value::{Type, Value};
-use crate::queue::subscriber_served_by;
+use crate::queue::node_served_by;
 use pgrx::PgSqlErrorCode;
 
 static IS_SUBSCRIBED: Statement = Statement::reading(
@@ -68,7 +68,7 @@ pub fn unregister_consumer(call: &Call) -> Result<Value> {
     let Some(found) = FIND.rows_in(View::Latest, &[queue, consumer_id.into()]).first() else {
         return Ok(0.into());
     };
-    let node = found.int(0).and_then(|queue_id| subscriber_served_by(queue_id, consumer_id));
+    let node = found.int(0).and_then(|queue_id| node_served_by(queue_id, consumer_id));
     match node {
         Some(node) => Err(serves_node(call, &node)),
         None => Ok(end(&found).into()),
@@ -82,8 +82,10 @@ fn serves_node(call: &Call, node: &[u8]) -> Error {
         PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
         format!("consumer \"{consumer}\" of queue \"{queue}\" serves node \"{node}\""),
     )
-    .detail("That node reads from this one, and would miss what nobody keeps for it.")
-    .hint("pgq_node.unregister_subscriber() ends the subscription of a node.")
+    .detail("It keeps what that node or others still need.")
+    .hint(
+        "pgq_node.unregister_subscriber() ends the subscription of a node, pgq_node.drop_node() removes one.",
+    )
 }
 
 fn end(subscription: &Row) -> i32 {

@@ -33,13 +33,20 @@ static SERVED: Statement = Statement::reading(
        JOIN pgq.consumer c ON c.co_id = $2
        JOIN pgq_node.subscriber_info s
          ON s.queue_name = q.queue_name AND c.co_name IN (s.worker_name, s.watermark_name)
+      WHERE q.queue_id = $1
+      UNION ALL
+     SELECT n.node_name
+       FROM pgq.queue q
+       JOIN pgq.consumer c ON c.co_id = $2 AND c.co_name = '.global_watermark'
+       JOIN pgq_node.node_info n ON n.queue_name = q.queue_name
       WHERE q.queue_id = $1",
     &[Type::Int, Type::Int],
 );
 
-/// The node that reads from this queue by way of the consumer, or has its needs kept by it.
-pub fn subscriber_served_by(queue_id: i32, consumer_id: i32) -> Option<Vec<u8>> {
-    if !has(&HAS_SUBSCRIBERS) {
+/// The node that reads from this queue by way of the consumer, or has its needs kept by it. The node that is here keeps by
+/// one of them what all nodes need.
+pub fn node_served_by(queue_id: i32, consumer_id: i32) -> Option<Vec<u8>> {
+    if !has(&HAS_NODES) || !has(&HAS_SUBSCRIBERS) {
         return None;
     }
     let node = SERVED.rows_in(View::Latest, &[queue_id.into(), consumer_id.into()]).first();

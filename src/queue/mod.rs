@@ -14,7 +14,7 @@ mod sequences;
 pub mod storage;
 mod upgrade;
 
-pub use cascade::{cascaded_queues, subscriber_served_by};
+pub use cascade::{cascaded_queues, node_served_by};
 pub use config::set_queue_config;
 pub use create::create_queue;
 pub use drop::drop_queue;

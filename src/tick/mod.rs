@@ -17,7 +17,7 @@ pub use final_tick::final_tick;
 pub use force::force_tick;
 pub use queue::Queue;
 pub use rest::Resting;
-pub use rounds::{tick_due, tick_for_rotation, tick_wanted};
+pub use rounds::{PATIENCE_MS, tick_due, tick_for_rotation, tick_wanted};
 pub use take::{Taken, take_first};
 pub use thin::Thinning;
 pub use ticker::{ticker, ticker_all};

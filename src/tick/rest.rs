@@ -8,6 +8,7 @@
 //! That nothing came is then told by the statistics in place of the ticks. A queue that has no place in them never rests.
 
 use super::queue::Queue;
+use super::rounds::PATIENCE_MS;
 use crate::error::Result;
 use crate::pg::demand::{self, Queues};
 use crate::pg::spi::{Statement, View};
@@ -53,8 +54,9 @@ impl Resting {
         *self = Resting { was_disturbed: self.was_disturbed, ..Resting::default() };
     }
 
-    /// The names of the queues that are due. Only looks: no transaction id is assigned, no lock taken. A queue of
-    /// which that cannot be told is named too, so that the attempt to tick it shows what is wrong with it.
+    /// The names of the queues that are due. Only looks: no transaction id is assigned, and nobody who is dropping a queue
+    /// or altering its tables is waited for. A queue of which that cannot be told is named too, so that the attempt to
+    /// tick it shows what is wrong with it.
     pub fn due_queues(&mut self) -> Vec<Vec<u8>> {
         let marks = demand::take_pending();
         self.wake(&marks);
@@ -66,16 +68,18 @@ impl Resting {
         let cascaded = cascaded_queues();
         let (mut due, mut news) = (Vec::new(), Queues::default());
         self.are_all = true;
-        for queue in Queue::ticked_here_except(&self.queues) {
+        let queues = Queue::ticked_here_except(&self.queues);
+        xact::limit_lock_waits(PATIENCE_MS);
+        for queue in queues {
             left_alone.remove(&queue.id);
-            let outlook = queue.outlook(next, &cascaded);
+            let outlook = xact::isolated(|| queue.outlook(next, &cascaded));
             let newest = queue.newest_tick().zip(queue.newest_tick_time());
             stats::saw(queue.id, newest, matches!(outlook, Ok(Outlook::Rests)));
             match outlook {
                 Ok(Outlook::Rests) => _ = self.queues.insert(queue.id),
                 Ok(Outlook::Waits) => {
                     self.are_all = false;
-                    if self.are_marked || queue.has_news().unwrap_or(true) {
+                    if self.are_marked || xact::isolated(|| queue.has_news()).unwrap_or(true) {
                         news.add(queue.id);
                     }
                 }
@@ -85,6 +89,7 @@ impl Resting {
                 }
             }
         }
+        xact::limit_lock_waits(0);
         left_alone.into_iter().for_each(stats::left_alone);
         // With these a consumer that waits, or comes now, gets a tick at once.
         demand::give_back_pending(&if self.are_marked { news.among(&marks) } else { news });

@@ -18,7 +18,7 @@ pub struct Outcome {
 
 /// Somebody who holds a lock on a queue for longer than this keeps the ticker from this queue only. Far below the
 /// server's `deadlock_timeout`: a session that drops several queues must not be chosen as the victim.
-pub(super) const PATIENCE_MS: u32 = 100;
+pub const PATIENCE_MS: u32 = 100;
 
 /// Ticks those of the queues that are (still) due; one that was dropped or paused meanwhile is left alone.
 pub fn tick_due(queues: &[Text]) -> Outcome {

@@ -9,6 +9,7 @@ mod backlog;
 mod batch;
 mod campaign;
 mod capture;
+mod cascade_review;
 mod consume;
 mod coop;
 mod crowd;

@@ -269,6 +269,41 @@ fn a_broken_queue_or_function_stops_nothing_else() {
 }
 
 #[test]
+fn a_session_that_sleeps_in_its_transaction_stops_no_other_queue() {
+    let cluster = builder().start();
+    let mut session = cluster.connect("postgres");
+    set_up(&mut session, &["a", "b"]);
+    session.exec(
+        "create extension pgq_node;
+         select pgq_node.register_location('a', 'here', 'dbname=here', false),
+                pgq_node.register_location('a', 'there', 'dbname=there', false),
+                pgq_node.create_node('a', 'root', 'here', 'here_worker', null, null, null),
+                pgq.register_consumer('a', 'c')",
+    );
+    wait_for_ticks(&mut session, "a");
+    let watermark_is_old =
+        "update pgq.tick t set tick_time = now() - interval '1 hour' from pgq.subscription s
+                             where t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick";
+    let event_comes_back = "insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner)
+                            select now(), sub_queue, 1, now(), sub_id from pgq.subscription
+                             where sub_consumer = (select co_id from pgq.consumer where co_name = 'c')";
+    for (before, sleeper) in [
+        (watermark_is_old, "select pgq_node.register_subscriber('a', 'there', 'there_worker', null)"),
+        (event_comes_back, "lock table pgq.event_1 in exclusive mode"),
+        ("", "select pgq_node.drop_node('a', 'here')"),
+    ] {
+        let mut other = cluster.connect("postgres");
+        other.exec(&format!("begin; {sleeper}"));
+        session.exec(before);
+        let mut rounds = || -> i64 { session.one("select maint_rounds from pgq.stat_tickers", &[]) };
+        let before = rounds();
+        wait_until(&format!("maintenance in spite of {sleeper}"), || rounds() > before + 2);
+        wait_for_ticks(&mut session, "b");
+    }
+    wait_for_ticks(&mut session, "a");
+}
+
+#[test]
 fn a_role_that_cannot_do_the_chores_stops_no_tick() {
     let cluster = builder().start();
     let mut session = cluster.connect("postgres");

@@ -20,13 +20,14 @@ BEGIN
        FOR UPDATE;
     is_node := FOUND;
     IF NOT is_node OR here.node_name = i_node_name THEN
-        DELETE FROM pgq_node.subscriber_info s WHERE s.queue_name = i_queue_name;
-        DELETE FROM pgq_node.local_state s WHERE s.queue_name = i_queue_name;
-        DELETE FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name;
-        -- A queue of this name where there is no node, or a leaf, is somebody else's.
+        -- A queue of this name where there is no node, or a leaf, is somebody else's. It goes first: a worker that is
+        -- copying a batch has locked a table, and is to come to its end.
         PERFORM pgq.drop_queue(q.queue_name, true)
            FROM pgq.queue q
           WHERE q.queue_name = i_queue_name AND is_node AND here.node_type <> 'leaf';
+        DELETE FROM pgq_node.subscriber_info s WHERE s.queue_name = i_queue_name;
+        DELETE FROM pgq_node.local_state s WHERE s.queue_name = i_queue_name;
+        DELETE FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name;
         DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name AND l.node_name <> i_node_name;
     ELSIF EXISTS (SELECT FROM pgq_node.local_state s
                    WHERE s.queue_name = i_queue_name AND s.consumer_name = here.worker_name

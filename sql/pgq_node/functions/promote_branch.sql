@@ -11,13 +11,13 @@ RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, p
 AS $$
 DECLARE
     node record;
+    completed bigint;
     newest_tick bigint;
 BEGIN
-    SELECT n.node_type, n.node_name, n.worker_name, q.queue_tick_seq, w.last_tick_id
+    SELECT n.node_type, n.node_name, n.worker_name, q.queue_tick_seq
       INTO node
       FROM pgq_node.node_info n
       LEFT JOIN pgq.queue q ON q.queue_name = n.queue_name
-      LEFT JOIN pgq_node.local_state w ON w.queue_name = n.queue_name AND w.consumer_name = n.worker_name
      WHERE n.queue_name = i_queue_name
        FOR UPDATE OF n;
     IF NOT FOUND THEN
@@ -29,11 +29,16 @@ BEGIN
         ret_note := format('This node of queue "%s" is no branch but a %s', i_queue_name, node.node_type);
         RETURN;
     END IF;
+    -- A worker that is just copying a batch has changed its row, and has still to make the tick.
+    SELECT w.last_tick_id INTO completed
+      FROM pgq_node.local_state w
+     WHERE w.queue_name = i_queue_name AND w.consumer_name = node.worker_name
+       FOR NO KEY UPDATE;
     newest_tick := pgq_node._newest_tick(i_queue_name);
-    IF node.last_tick_id > newest_tick THEN
+    IF completed > newest_tick THEN
         ret_code := 409;
         ret_note := format('Queue "%s" lacks tick %s, which worker "%s" has still to make',
-                           i_queue_name, node.last_tick_id, node.worker_name);
+                           i_queue_name, completed, node.worker_name);
         RETURN;
     END IF;
     PERFORM pgq.seq_setval(node.queue_tick_seq, newest_tick),

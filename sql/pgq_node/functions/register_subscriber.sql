@@ -5,7 +5,7 @@
 --
 -- Parameters: i_custom_tick_id  the last tick that the worker has done; NULL: the global watermark
 -- Returns:    200 and the global watermark, at which the second consumer begins; 401 this is a leaf, or the worker's name
---             is that of another subscriber's; 404 this database is no node of such a queue.
+--             is that of another subscriber's or of a watermark; 404 this database is no node of such a queue.
 -- Errors:     P0001 there is no such tick; 23505 the node is subscribed; 23503 its location is not registered.
 
 CREATE FUNCTION pgq_node.register_subscriber(
@@ -18,8 +18,10 @@ DECLARE
     watermark_consumer text := format('.%s.watermark', i_remote_node_name);
     other_node text;
 BEGIN
-    -- One subscriber at a time, so that two do not get one name.
-    SELECT n.node_type INTO my_type FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name FOR NO KEY UPDATE;
+    -- One subscriber at a time, so that two do not get one name. Changed, not only locked: who looks for the global
+    -- watermark with a snapshot that does not show this subscriber fails.
+    UPDATE pgq_node.node_info n SET node_type = n.node_type WHERE n.queue_name = i_queue_name
+    RETURNING n.node_type INTO my_type;
     IF NOT FOUND THEN
         ret_code := 404;
         ret_note := format('This database is no node of queue "%s"', i_queue_name);
@@ -27,6 +29,10 @@ BEGIN
     ELSIF my_type = 'leaf' THEN
         ret_code := 401;
         ret_note := format('This node of queue "%s" is a leaf: nobody can read from it', i_queue_name);
+        RETURN;
+    ELSIF starts_with(i_remote_worker_name, '.') THEN
+        ret_code := 401;
+        ret_note := format('Worker "%s": names that begin with a dot are those of watermarks', i_remote_worker_name);
         RETURN;
     END IF;
     SELECT s.subscriber_node INTO other_node

@@ -13,6 +13,8 @@ DECLARE
     watermark_consumer text;
     known bigint;
 BEGIN
+    -- First what drop_queue() locks first.
+    PERFORM FROM pgq.queue q WHERE q.queue_name = i_queue_name FOR SHARE;
     SELECT s.watermark_name INTO watermark_consumer
       FROM pgq_node.subscriber_info s
      WHERE s.queue_name = i_queue_name AND s.subscriber_node = i_node_name

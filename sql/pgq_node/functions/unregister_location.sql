@@ -11,6 +11,7 @@ RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, p
 AS $$
 DECLARE
     here record;
+    reader text;
 BEGIN
     SELECT n.node_name, n.node_type, w.provider_node
       INTO here
@@ -26,6 +27,16 @@ BEGIN
         ret_code := 403;
         ret_note := format('Node "%s" provides this node with queue "%s"', i_node_name, i_queue_name);
         RETURN;
+    END IF;
+    -- The foreign key says so, too, but not to a worker, which is in replica role while it copies.
+    SELECT s.consumer_name INTO reader
+      FROM pgq_node.local_state s
+     WHERE s.queue_name = i_queue_name AND s.provider_node = i_node_name
+     ORDER BY s.consumer_name LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'consumer "%" of queue "%" reads from node "%"', reader, i_queue_name, i_node_name
+              USING ERRCODE = 'foreign_key_violation',
+                    HINT = 'pgq_node.change_consumer_provider() lets it read from another node.';
     END IF;
     PERFORM pgq_node.unregister_subscriber(i_queue_name, i_node_name);
     DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name AND l.node_name = i_node_name;

@@ -19,8 +19,9 @@ BEGIN
         ret_note := format('Node "%s" is not subscribed to queue "%s"', i_remote_node_name, i_queue_name);
         RETURN;
     END IF;
-    PERFORM pgq.unregister_consumer(i_queue_name, subscriber.worker_name),
-            pgq.unregister_consumer(i_queue_name, subscriber.watermark_name);
+    -- In the order in which register_subscriber takes them.
+    PERFORM pgq.unregister_consumer(i_queue_name, subscriber.watermark_name),
+            pgq.unregister_consumer(i_queue_name, subscriber.worker_name);
     ret_code := 200;
     ret_note := format('Subscription of node "%s" to queue "%s" ended', i_remote_node_name, i_queue_name);
 END
