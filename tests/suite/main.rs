@@ -16,6 +16,7 @@ mod crowd;
 mod demand;
 mod docs;
 mod ext;
+mod family;
 mod idle;
 mod info;
 mod kit;
