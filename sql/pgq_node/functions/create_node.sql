@@ -19,6 +19,7 @@ AS $$
 DECLARE
     begins_at bigint := i_global_watermark;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     ret_code := 401;
     ret_note := CASE
         WHEN i_node_type IS NULL OR i_node_type NOT IN ('root', 'branch', 'leaf') THEN

@@ -20,6 +20,7 @@ DECLARE
     node record;
     is_closed boolean;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     SELECT n.node_type, n.worker_name, n.final_tick, q.queue_disable_insert, q.queue_external_ticker,
            pgq.quote_fqname(q.queue_data_pfx) AS tables
       INTO node

@@ -13,6 +13,7 @@ DECLARE
     here record;
     is_node boolean;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     SELECT n.node_name, n.node_type, n.worker_name
       INTO here
       FROM pgq_node.node_info n

@@ -13,6 +13,7 @@ CREATE FUNCTION pgq_node.register_location(
 RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     IF i_node_location IS NULL THEN
         UPDATE pgq_node.node_location l SET dead = i_dead
          WHERE l.queue_name = i_queue_name AND l.node_name = i_node_name;

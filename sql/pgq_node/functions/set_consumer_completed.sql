@@ -8,7 +8,7 @@
 --             i_prev_tick_id  the batch's begin. With it each batch is applied once even if two processes of one
 --                             consumer run at the same time: who is late gets 409, and has to roll back.
 -- Returns:    100; 404 it is not registered; 409 it does not stand at i_prev_tick_id (nothing is changed).
--- Errors:     23502 a tick is NULL. Without i_prev_tick_id it may go back: a WARNING.
+-- Errors:     23502 i_tick_id is NULL. Without i_prev_tick_id it may go back: a WARNING.
 
 CREATE FUNCTION pgq_node.set_consumer_completed(
     i_queue_name text, i_consumer_name text, i_tick_id bigint, OUT ret_code integer, OUT ret_note text)

@@ -13,6 +13,7 @@ DECLARE
     here record;
     reader text;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     SELECT n.node_name, n.node_type, w.provider_node
       INTO here
       FROM pgq_node.node_info n

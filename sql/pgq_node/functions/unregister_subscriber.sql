@@ -11,6 +11,7 @@ AS $$
 DECLARE
     subscriber record;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     DELETE FROM pgq_node.subscriber_info s
      WHERE s.queue_name = i_queue_name AND s.subscriber_node = i_remote_node_name
     RETURNING s.worker_name, s.watermark_name INTO subscriber;

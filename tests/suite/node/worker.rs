@@ -135,7 +135,7 @@ fn the_local_watermark_is_the_lowest_position_but_the_global_ones() {
 fn a_root_without_ticks() {
     on_both(|node| {
         node.become_root();
-        node.exec("select pgq.unregister_consumer('q', '.global_watermark'); delete from pgq.tick");
+        node.exec("delete from pgq.subscription; delete from pgq.tick");
         node.expect(
             "get_node_info('q')",
             "100 node_type=root node_name=a provider_node=a provider_location=dbname=a worker_name=a_worker \
