@@ -282,6 +282,31 @@ fn the_last_tick_waits_for_those_who_write() {
     });
 }
 
+/// A ticker that saw the queue before it was closed has the right to its tick; an id that was drawn before that tick's
+/// would name a later snapshot.
+#[test]
+fn the_last_tick_comes_after_that_of_a_ticker_at_work() {
+    let mut node = Node::ours();
+    root(&mut node);
+    let mut blocker = node.database.connect();
+    node.exec("select pgq.force_tick('q')");
+    blocker.exec("begin; alter sequence pgq.event_1_tick_seq cache 1");
+    let ticker = node.database.connect().spawn(|session| session.one::<i64>("select pgq.ticker('q')", &[]));
+    wait_until_blocked(&mut node.session, ticker.pid());
+    node.expect("demote_root('q', 1, 'b')", "200");
+    let last = "select last_tick from pgq_node.demote_root('q', 2, 'b')";
+    let demoting = node.database.connect().spawn(|session| session.one::<i64>(last, &[]));
+    wait_until_blocked(&mut node.session, demoting.pid());
+    let waits_for: Vec<String> = node
+        .session
+        .column("select locktype from pg_locks where pid = $1 and not granted", &[&demoting.pid()]);
+    assert_eq!(waits_for, ["object"], "the ticker, not the sequence");
+    blocker.exec("rollback");
+    let (of_ticker, of_demotion) = (ticker.join().1, demoting.join().1);
+    assert_eq!(of_demotion, of_ticker + 1);
+    node.expect("demote_root('q', 3, 'b')", &format!("200 last_tick={of_demotion}"));
+}
+
 #[test]
 fn the_last_tick_counts_one_event() {
     on_both(|node| {
