@@ -34,17 +34,14 @@ BEGIN
     END IF;
 
     -- The row is locked before any event is touched: sessions that begin a batch together wait here, in this order.
-    INSERT INTO pgq_ext.partial_batch AS p (consumer_id, subconsumer_id, queue_name, cur_batch_id)
+    INSERT INTO pgq_ext.partial_batch (consumer_id, subconsumer_id, queue_name, cur_batch_id)
     VALUES (a_consumer, a_subconsumer, a_queue, a_batch_id)
         ON CONFLICT (consumer_id, subconsumer_id, queue_name)
-        DO UPDATE SET cur_batch_id = excluded.cur_batch_id
-            WHERE p.cur_batch_id <> excluded.cur_batch_id;
-    IF FOUND THEN
-        -- Not of the batch before alone: a session that came late with an event may have left it to one before that.
-        DELETE FROM pgq_ext.completed_event e
-         WHERE e.consumer_id = a_consumer AND e.subconsumer_id = a_subconsumer AND e.queue_name = a_queue
-           AND e.batch_id <> a_batch_id;
-    END IF;
+        DO UPDATE SET cur_batch_id = excluded.cur_batch_id;
+    -- Not of the batch before alone: a session that came late with an event may have left it to one before that.
+    DELETE FROM pgq_ext.completed_event e
+     WHERE e.consumer_id = a_consumer AND e.subconsumer_id = a_subconsumer AND e.queue_name = a_queue
+       AND e.batch_id <> a_batch_id;
     INSERT INTO pgq_ext.completed_event (consumer_id, subconsumer_id, queue_name, batch_id, event_id)
     VALUES (a_consumer, a_subconsumer, a_queue, a_batch_id, a_event_id)
         ON CONFLICT DO NOTHING;

@@ -111,8 +111,11 @@ fn one_without_a_batch_stays() {
     let batch = next(&mut member, "a").unwrap();
     assert_eq!(finish(&mut member, batch), 1);
     end(&mut session, member);
+    supply(&mut session, &["2"]);
+    let mut busy = watched(&database);
+    next(&mut busy, "busy").unwrap();
     assert_eq!(next(&mut session, "b"), None);
-    assert_eq!(names(&mut session), ["m", "m.a", "m.b"]);
+    assert_eq!(names(&mut session), ["m", "m.a", "m.b", "m.busy"]);
 }
 
 #[test]
