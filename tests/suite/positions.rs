@@ -283,3 +283,21 @@ fn positions_kept_with_the_results_are_on_the_disk_whatever_other_commits_are() 
     // What shows that a commit can be lost here.
     assert!(session.one::<i64>("select count(*) from unmarked", &[]) < 4);
 }
+
+/// Who stores the batch's id with the results must never meet it again with other contents.
+#[test]
+fn a_batch_that_was_handed_out_is_on_the_disk_whatever_other_commits_are() {
+    let mut cluster =
+        Cluster::builder().conf("synchronous_commit", "off").conf("wal_writer_delay", "10s").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    queue::create(&mut session, "q").unwrap();
+    let consumer = Consumer::new("q", "c");
+    consumer.register(&mut session).unwrap();
+    queue::tick_now(&mut session, "q").unwrap();
+    let batch = consumer.next_batch(&mut session).unwrap().unwrap();
+    cluster.kill9();
+    cluster.start_again();
+    let open: Option<i64> = cluster.connect("postgres").one("select sub_batch from pgq.subscription", &[]);
+    assert_eq!(open, Some(batch.id));
+}

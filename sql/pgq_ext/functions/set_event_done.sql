@@ -18,8 +18,6 @@ CREATE FUNCTION pgq_ext.set_event_done(
     a_queue text, a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
-DECLARE
-    before bigint;
 BEGIN
     PERFORM pgq._keep_commit();
     -- Nearly all events are not the first of their batch: this is all for them.
@@ -38,23 +36,12 @@ BEGIN
     -- The row is locked before any event is touched: sessions that begin a batch together wait here, in this order.
     INSERT INTO pgq_ext.partial_batch (consumer_id, subconsumer_id, queue_name, cur_batch_id)
     VALUES (a_consumer, a_subconsumer, a_queue, a_batch_id)
-        ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-        SELECT p.cur_batch_id
-          INTO before
-          FROM pgq_ext.partial_batch p
-         WHERE p.consumer_id = a_consumer AND p.subconsumer_id = a_subconsumer AND p.queue_name = a_queue
-           FOR NO KEY UPDATE;
-        IF before <> a_batch_id THEN
-            -- Not of the one before alone: a session that came late with an event may have left it to one before that.
-            DELETE FROM pgq_ext.completed_event e
-             WHERE e.consumer_id = a_consumer AND e.subconsumer_id = a_subconsumer AND e.queue_name = a_queue
-               AND e.batch_id <> a_batch_id;
-            UPDATE pgq_ext.partial_batch p
-               SET cur_batch_id = a_batch_id
-             WHERE p.consumer_id = a_consumer AND p.subconsumer_id = a_subconsumer AND p.queue_name = a_queue;
-        END IF;
-    END IF;
+        ON CONFLICT (consumer_id, subconsumer_id, queue_name)
+        DO UPDATE SET cur_batch_id = excluded.cur_batch_id;
+    -- Not of the batch before alone: a session that came late with an event may have left it to one before that.
+    DELETE FROM pgq_ext.completed_event e
+     WHERE e.consumer_id = a_consumer AND e.subconsumer_id = a_subconsumer AND e.queue_name = a_queue
+       AND e.batch_id <> a_batch_id;
     INSERT INTO pgq_ext.completed_event (consumer_id, subconsumer_id, queue_name, batch_id, event_id)
     VALUES (a_consumer, a_subconsumer, a_queue, a_batch_id, a_event_id)
         ON CONFLICT DO NOTHING;

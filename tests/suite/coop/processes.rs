@@ -87,6 +87,23 @@ fn without_the_setting_nobody_is_gone() {
 }
 
 #[test]
+fn one_whose_client_is_just_finishing_over_another_connection_is_not_waited_for() {
+    let (database, mut session) = with_group("process");
+    supply(&mut session, &["1", "2"]);
+    let mut member = watched(&database);
+    let batch = next(&mut member, "a").unwrap();
+    end(&mut session, member);
+    let mut client = database.connect();
+    client.exec("begin");
+    assert_eq!(finish(&mut client, batch), 1);
+    session.exec("set lock_timeout = '10 s'");
+    let own = next(&mut session, "b").unwrap();
+    assert_eq!(read(&mut session, own), ["2"]);
+    client.exec("commit");
+    assert_eq!(names(&mut session), ["m", "m.a", "m.b"]);
+}
+
+#[test]
 fn one_without_a_batch_stays() {
     let (database, mut session) = with_group("process");
     supply(&mut session, &["1"]);
@@ -94,8 +111,11 @@ fn one_without_a_batch_stays() {
     let batch = next(&mut member, "a").unwrap();
     assert_eq!(finish(&mut member, batch), 1);
     end(&mut session, member);
+    supply(&mut session, &["2"]);
+    let mut busy = watched(&database);
+    next(&mut busy, "busy").unwrap();
     assert_eq!(next(&mut session, "b"), None);
-    assert_eq!(names(&mut session), ["m", "m.a", "m.b"]);
+    assert_eq!(names(&mut session), ["m", "m.a", "m.b", "m.busy"]);
 }
 
 #[test]

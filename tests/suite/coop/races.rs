@@ -88,6 +88,12 @@ fn in_repeatable_read_who_comes_late_has_to_come_again() {
         assert_eq!(late.error(&call).code, "40001", "{name}");
         late.exec("rollback to s");
     }
+    // One that has gone since, though its name is still that of another.
+    queue::create(&mut session, "other").unwrap();
+    session.exec("select pgq.register_consumer('other', 'new')");
+    late.exec("rollback; begin isolation level repeatable read; select 1");
+    session.exec("select pgq.unregister_consumer('q', 'new')");
+    assert_eq!(late.error("select pgq_coop.register_subconsumer('q', 'new', 'c')").code, "40001");
     // And one that begins at a tick that it does not see.
     late.exec("rollback; begin isolation level repeatable read; select 1");
     supply(&mut session, &["3"]);
@@ -166,6 +172,19 @@ fn who_was_just_unregistered_gets_no_batch_and_the_others_do() {
             session.one("select sub_last_tick from pgq.subscription where sub_last_tick is not null", &[]);
         assert_eq!(finished, 2, "{call}");
     }
+}
+
+#[test]
+fn two_who_unregister_the_same_one_do_not_deadlock() {
+    let (database, mut session) = with_group("race");
+    next(&mut session, "a");
+    // As pgq.unregister_consumer begins.
+    session.exec("begin; select from pgq.consumer where co_name = 'm.a' for update");
+    let second =
+        calling(&database, "select pgq_coop.unregister_subconsumer('q', 'm', 'a', 0)::bigint".to_owned());
+    assert_eq!(session.one::<i32>("select pgq.unregister_consumer('q', 'm.a')", &[]), 1);
+    session.exec("commit");
+    assert_eq!(second.join().1.unwrap(), Some(0));
 }
 
 #[test]

@@ -118,6 +118,23 @@ fn who_is_just_finishing_is_neither_waited_for_nor_taken_for_dead() {
 }
 
 #[test]
+fn who_is_just_being_unregistered_is_not_waited_for() {
+    let (database, mut session) = with_group("silent");
+    supply(&mut session, &["1"]);
+    session.exec("set pgq.coop_watch_processes = on");
+    let batch = next(&mut session, "a").unwrap();
+    session.exec("update pgq_coop.process set pid = 0");
+    // As pgq.unregister_consumer begins.
+    session.exec("begin; select from pgq.consumer where co_name = 'm.a' for update");
+    let mut sibling = database.connect();
+    sibling.exec("set lock_timeout = '10 s'");
+    assert_eq!(next(&mut sibling, "b"), None);
+    assert_eq!(next_after(&mut sibling, "b", "0"), None);
+    session.exec("commit");
+    assert!(next_after(&mut sibling, "b", "0") > Some(batch));
+}
+
+#[test]
 fn who_finishes_while_his_batch_is_taken_over_learns_it() {
     let (database, mut session) = with_group("silent");
     supply(&mut session, &["1"]);

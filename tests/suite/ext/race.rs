@@ -69,7 +69,12 @@ fn an_event_that_comes_late_to_its_batch_does_not_stay_for_ever() {
     late.exec("begin; select pgq_ext.set_event_done('c', 1, 2)");
     session.exec("select pgq_ext.set_event_done('c', 2, 1)");
     late.exec("commit");
-    assert!(session.one::<bool>("select pgq_ext.is_event_done('c', 1, 2)", &[]), "it is done");
+    // It is done, and stays so if its batch goes on.
+    assert!(session.one::<bool>("select pgq_ext.set_event_done('c', 1, 3)", &[]));
+    assert!(!session.one::<bool>("select pgq_ext.set_event_done('c', 1, 2)", &[]));
+    late.exec("begin; select pgq_ext.set_event_done('c', 1, 4)");
+    session.exec("select pgq_ext.set_event_done('c', 2, 1)");
+    late.exec("commit");
     session.exec("select pgq_ext.set_event_done('c', 3, 1)");
     assert_eq!(session.column::<i64>("select batch_id from pgq_ext.completed_event", &[]), [3]);
 }
