@@ -32,6 +32,7 @@ crate::sql_functions! {
     seq_setval => queue::seq_setval,
     sequence_last_value => queue::sequence_last_value,
     rebase_queue => queue::rebase_queue,
+    lock => queue::lock_name,
     upgrade_schema => queue::upgrade_schema,
 
     batch_event_sql => batch::batch_event_sql,

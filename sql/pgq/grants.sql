@@ -9,6 +9,7 @@ REVOKE ALL ON FUNCTION
     pgq._grant_perms_from(text, text, text, text),
     pgq._idle_until(integer, bigint),
     pgq._keep_commit(),
+    pgq._lock(text),
     pgq._sequence_last_value(text),
     pgq._stat_queues(),
     pgq._stat_tickers(),

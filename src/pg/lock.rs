@@ -1,7 +1,7 @@
 //! Locks on what is not a row: queues as a whole, tables, sequences.
 #![allow(unsafe_code)]
 
-use super::relation;
+use super::{raw, relation};
 use super::text::Text;
 use pgrx::pg_sys;
 
@@ -18,6 +18,7 @@ pub struct TickLock {
 /// Tell our locks from each other, and from those that the server may take on the same object.
 const TICK: u16 = 1;
 const OPEN_TICK: u16 = 2;
+const NAME: u16 = 3;
 const MODE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
 
 impl TickLock {
@@ -36,6 +37,15 @@ impl TickLock {
         // SAFETY: any pair of ids may be locked; the mode keeps nobody out who announces too.
         unsafe { pg_sys::LockDatabaseObject(self.class, self.queue, OPEN_TICK, SHARED) };
     }
+}
+
+/// Locks a name to the end of the transaction: those who lock the same one wait for each other, and so does, once in four
+/// billion, who locks another one.
+pub fn lock_name(name: Text) {
+    // SAFETY: the bytes are as many as told.
+    let hash = unsafe { raw::hash_bytes_extended(name.0.as_ptr(), name.0.len() as i32, 0) };
+    // SAFETY: any pair of ids may be locked.
+    unsafe { pg_sys::LockDatabaseObject(queues(), pg_sys::Oid::from(hash as u32), NAME, MODE) };
 }
 
 /// Locks a table to the end of the transaction.

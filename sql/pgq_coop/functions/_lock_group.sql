@@ -17,7 +17,7 @@ BEGIN
                 ELSE 'sub-consumer' END
             USING ERRCODE = 'null_value_not_allowed';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended(format('pgq_coop %I.%I', i_queue_name, i_consumer_name), 0));
+    PERFORM pgq._lock(format('pgq_coop %I.%I', i_queue_name, i_consumer_name));
 END
 $$;
 

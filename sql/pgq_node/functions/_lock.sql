@@ -5,6 +5,6 @@
 
 CREATE FUNCTION pgq_node._lock(i_queue_name text)
 RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
-AS $$ SELECT pg_advisory_xact_lock(hashtextextended('pgq_node ' || $1, 0)) $$;
+AS $$ SELECT pgq._lock('pgq_node ' || $1) $$;
 
 COMMENT ON FUNCTION pgq_node._lock(text) IS 'Internal: lets those who change the nodes of a queue wait for each other.';
