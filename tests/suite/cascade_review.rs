@@ -155,8 +155,8 @@ fn watermarks_cannot_be_taken_for_workers_or_unregistered() {
 #[test]
 fn a_batch_without_its_start_is_not_completed() {
     let (_database, mut session) = branch();
-    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'b_worker', 2, null)"), "409");
-    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'nobody', 2, null)"), "404");
+    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'b_worker', 2, null)"), "23502");
+    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'nobody', 2, 1)"), "404");
 }
 
 #[test]
@@ -174,4 +174,31 @@ fn a_worker_in_replica_role_removes_no_location_from_which_others_read() {
         "{}",
         error.message
     );
+}
+
+/// Administrators who know nothing of each other.
+#[test]
+fn nodes_that_come_and_go_under_all_other_calls_are_no_deadlock() {
+    const CALLS: [&str; 10] = [
+        "register_location('q', 'a', 'dbname=a', false)",
+        "register_location('q', 'b', 'dbname=b', false)",
+        "create_node('q', 'root', 'a', 'a_worker', null, null, null)",
+        "create_node('q', 'branch', 'a', 'a_worker', 'b', 3, null)",
+        "register_subscriber('q', 'b', 'b_worker', null)",
+        "unregister_location('q', 'b')",
+        "promote_branch('q')",
+        "change_consumer_provider('q', 'a_worker', 'b')",
+        "drop_node('q', 'b')",
+        "drop_node('q', 'a')",
+    ];
+    let (database, _) = branch();
+    let sessions: Vec<_> = (0..5)
+        .map(|_| {
+            database.connect().spawn(move |session| {
+                let call = || CALLS[fastrand::usize(..CALLS.len())];
+                (0..400).filter(|_| answer(session, call()) == "40P01").count()
+            })
+        })
+        .collect();
+    assert_eq!(sessions.into_iter().map(|session| session.join().1).sum::<usize>(), 0);
 }

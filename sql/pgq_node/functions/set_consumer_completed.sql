@@ -50,10 +50,13 @@ BEGIN
       FROM pgq_node.local_state s
      WHERE s.queue_name = i_queue_name AND s.consumer_name = i_consumer_name
        FOR NO KEY UPDATE;
-    IF FOUND AND completed IS DISTINCT FROM i_prev_tick_id THEN
+    IF i_prev_tick_id IS NULL THEN
+        RAISE EXCEPTION 'the begin of the batch is NULL'
+              USING ERRCODE = 'not_null_violation', HINT = 'pgq.next_batch_info() tells it as prev_tick_id.';
+    ELSIF completed <> i_prev_tick_id THEN
         ret_code := 409;
         ret_note := format('Consumer "%s" of queue "%s" has completed tick %s, not %s',
-                           i_consumer_name, i_queue_name, completed, coalesce(i_prev_tick_id::text, 'NULL'));
+                           i_consumer_name, i_queue_name, completed, i_prev_tick_id);
         RETURN;
     END IF;
     SELECT c.ret_code, c.ret_note INTO ret_code, ret_note

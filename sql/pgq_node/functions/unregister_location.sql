@@ -18,7 +18,7 @@ BEGIN
       FROM pgq_node.node_info n
       LEFT JOIN pgq_node.local_state w ON w.queue_name = n.queue_name AND w.consumer_name = n.worker_name
      WHERE n.queue_name = i_queue_name
-       FOR KEY SHARE OF n;
+       FOR NO KEY UPDATE OF n;
     IF i_node_name = here.node_name THEN
         ret_code := 403;
         ret_note := format('Node "%s" is this node of queue "%s": pgq_node.drop_node() removes it', i_node_name, i_queue_name);
@@ -38,6 +38,10 @@ BEGIN
               USING ERRCODE = 'foreign_key_violation',
                     HINT = 'pgq_node.change_consumer_provider() lets it read from another node.';
     END IF;
+    -- Also when it is not listed here: others may know it. First of all, as drop_queue() locks the tables first.
+    IF here.node_type = 'root' AND i_node_name IS NOT NULL THEN
+        PERFORM pgq.insert_event(i_queue_name, 'pgq.unregister-location', i_node_name, i_queue_name, NULL, NULL, NULL);
+    END IF;
     PERFORM pgq_node.unregister_subscriber(i_queue_name, i_node_name);
     DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name AND l.node_name = i_node_name;
     IF FOUND THEN
@@ -46,10 +50,6 @@ BEGIN
     ELSE
         ret_code := 301;
         ret_note := format('Node "%s" is not listed for queue "%s"', i_node_name, i_queue_name);
-    END IF;
-    -- Also when it was not listed here: others may know it.
-    IF here.node_type = 'root' AND i_node_name IS NOT NULL THEN
-        PERFORM pgq.insert_event(i_queue_name, 'pgq.unregister-location', i_node_name, i_queue_name, NULL, NULL, NULL);
     END IF;
 END
 $$;
