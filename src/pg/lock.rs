@@ -1,8 +1,8 @@
 //! Locks on what is not a row: queues as a whole, tables, sequences.
 #![allow(unsafe_code)]
 
-use super::{raw, relation};
 use super::text::Text;
+use super::{raw, relation};
 use pgrx::pg_sys;
 
 /// The right to tick a queue, held by at most one transaction.

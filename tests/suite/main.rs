@@ -9,7 +9,6 @@ mod backlog;
 mod batch;
 mod campaign;
 mod capture;
-mod cascade_review;
 mod consume;
 mod coop;
 mod crowd;

@@ -29,15 +29,16 @@ BEGIN
         DELETE FROM pgq_node.subscriber_info s WHERE s.queue_name = i_queue_name;
         DELETE FROM pgq_node.local_state s WHERE s.queue_name = i_queue_name;
         DELETE FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name;
-        DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name AND l.node_name <> i_node_name;
+        DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name;
     ELSIF EXISTS (SELECT FROM pgq_node.local_state s
                    WHERE s.queue_name = i_queue_name AND s.consumer_name = here.worker_name
                      AND s.provider_node = i_node_name) THEN
         ret_code := 405;
         ret_note := format('Node "%s" provides this node with queue "%s"', i_node_name, i_queue_name);
         RETURN;
+    ELSE
+        PERFORM pgq_node.unregister_location(i_queue_name, i_node_name);
     END IF;
-    PERFORM pgq_node.unregister_location(i_queue_name, i_node_name);
     ret_code := 200;
     ret_note := format('Node "%s" of queue "%s" dropped', i_node_name, i_queue_name);
 END

@@ -17,6 +17,7 @@ mod demote_promote;
 mod differences;
 mod dump;
 mod locations;
+mod meetings;
 mod notes;
 mod races;
 mod rights;

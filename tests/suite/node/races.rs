@@ -283,7 +283,7 @@ fn of_two_workers_one_completes_the_batch() {
 /// everything that is there is there as a whole.
 #[test]
 fn many_do_anything() {
-    const CALLS: [&str; 20] = [
+    const CALLS: [&str; 21] = [
         "pgq_node.register_location('q', 'a', 'dbname=a', false)",
         "pgq_node.register_location('q', 'b', 'dbname=b', false)",
         "pgq_node.create_node('q', 'root', 'a', 'a_worker', null, null, null)",
@@ -300,6 +300,7 @@ fn many_do_anything() {
         "pgq_node.promote_branch('q')",
         "pgq_node.register_consumer('q', 'reader', 'a', 1)",
         "pgq_node.set_consumer_completed('q', 'reader', 2)",
+        "pgq_node.change_consumer_provider('q', 'a_worker', 'b')",
         "pgq_node.drop_node('q', 'b')",
         "pgq_node.get_worker_state('q')",
         "pgq.insert_event('q', 'kind', 'data')",

@@ -153,13 +153,6 @@ fn watermarks_cannot_be_taken_for_workers_or_unregistered() {
 }
 
 #[test]
-fn a_batch_without_its_start_is_not_completed() {
-    let (_database, mut session) = branch();
-    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'b_worker', 2, null)"), "409");
-    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'nobody', 2, null)"), "404");
-}
-
-#[test]
 fn a_worker_in_replica_role_removes_no_location_from_which_others_read() {
     let (_database, mut session) = branch();
     session.exec(
