@@ -44,6 +44,7 @@ crate::sql_functions! {
     ticker_all => tick::ticker_all,
     ticker_external => tick::ticker_external,
     force_tick => tick::force_tick,
+    final_tick => tick::final_tick,
     queue_channel => tick::queue_channel,
 
     register_consumer_at => consume::register_consumer_at,

@@ -5,6 +5,7 @@
 
 REVOKE ALL ON FUNCTION
     pgq._batch_events(text[], text, text, integer),
+    pgq._final_tick(text),
     pgq._grant_perms_from(text, text, text, text),
     pgq._idle_until(integer, bigint),
     pgq._keep_commit(),

@@ -46,14 +46,13 @@ COMMENT ON COLUMN pgq_ext.partial_batch.subconsumer_id IS 'Name of the sub-consu
 COMMENT ON COLUMN pgq_ext.partial_batch.cur_batch_id IS 'The batch whose events are in completed_event.';
 COMMENT ON COLUMN pgq_ext.partial_batch.queue_name IS 'Name of the queue; empty if the caller names none.';
 
--- The batch comes before the queue in the key, so that its events are found together.
 CREATE TABLE pgq_ext.completed_event (
     consumer_id     text    NOT NULL,
     subconsumer_id  text    NOT NULL DEFAULT '',
     batch_id        bigint  NOT NULL,
     event_id        bigint  NOT NULL,
     queue_name      text    NOT NULL DEFAULT '',
-    CONSTRAINT completed_event_pkey PRIMARY KEY (consumer_id, subconsumer_id, batch_id, event_id, queue_name)
+    CONSTRAINT completed_event_pkey PRIMARY KEY (consumer_id, subconsumer_id, queue_name, batch_id, event_id)
 );
 COMMENT ON TABLE pgq_ext.completed_event IS 'Events that are done, of the batch in partial_batch.';
 COMMENT ON COLUMN pgq_ext.completed_event.consumer_id IS 'Name of the consumer.';

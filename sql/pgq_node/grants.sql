@@ -4,6 +4,7 @@
 
 REVOKE ALL ON FUNCTION
     pgq_node._local_watermark(text),
+    pgq_node._lock(text),
     pgq_node._newest_tick(text),
     pgq_node._position(text, text),
     pgq_node.change_consumer_provider(text, text, text),

@@ -2,6 +2,7 @@
 
 mod channel;
 mod external;
+mod final_tick;
 mod force;
 mod queue;
 mod rest;
@@ -12,6 +13,7 @@ mod ticker;
 
 pub use channel::queue_channel;
 pub use external::ticker_external;
+pub use final_tick::final_tick;
 pub use force::force_tick;
 pub use queue::Queue;
 pub use rest::Resting;

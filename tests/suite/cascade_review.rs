@@ -82,6 +82,19 @@ fn removing_a_queue_and_moving_its_watermarks_wait_for_each_other_in_one_order()
 }
 
 #[test]
+fn removing_a_location_tells_the_others_before_it_is_removed() {
+    let (database, mut session) = root();
+    let said = meeting(
+        &database,
+        &mut session,
+        "pgq_node.node_location where node_name = 'b'",
+        |session| answer(session, "unregister_location('q', 'b')"),
+        drop_queue,
+    );
+    assert_eq!(said, ["200", "dropped"]);
+}
+
+#[test]
 fn a_node_that_subscribes_while_its_subscription_ends_is_subscribed_anew() {
     let (database, mut session) = root();
     let said = meeting(
@@ -155,8 +168,8 @@ fn watermarks_cannot_be_taken_for_workers_or_unregistered() {
 #[test]
 fn a_batch_without_its_start_is_not_completed() {
     let (_database, mut session) = branch();
-    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'b_worker', 2, null)"), "23502");
-    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'nobody', 2, 1)"), "404");
+    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'b_worker', 2, null)"), "409");
+    assert_eq!(answer(&mut session, "set_consumer_completed('q', 'nobody', 2, null)"), "404");
 }
 
 #[test]

@@ -383,7 +383,7 @@ fn a_dump_restored_into_another_cluster_goes_on() {
 }
 
 /// Dumps the database `postgres` of one cluster and restores it into a database of another, or of the same.
-fn copy(source: &Cluster, target: &Cluster, database: &str) {
+pub fn copy(source: &Cluster, target: &Cluster, database: &str) {
     let dump = source.client_program("pg_dump", "postgres").output().unwrap();
     assert!(dump.status.success());
     let mut psql = target.client_program("psql", database);

@@ -1,6 +1,6 @@
 -- pgq_coop._take_over(i_queue_id, i_owner, i_consumer_name, i_member_id, i_dead_interval)
 --
--- Removes a sibling that is gone, and gives the batch that it had open to the sub-consumer.
+-- Removes a sibling that is gone, and gives the batch that it had open to the sub-consumer, which has none.
 --
 -- Gone is one whose batch is open and whose server process is known to run no more, or one that was silent for longer
 -- than the interval. The batch of the first gets a new id: should its client live and finish it over another connection,
@@ -24,8 +24,7 @@ BEGIN
     IF EXISTS (
             SELECT FROM pgq_coop.process p
               JOIN pgq.subscription s ON s.sub_queue = p.sub_queue AND s.sub_consumer = p.sub_consumer
-             WHERE p.sub_queue = i_queue_id AND p.sub_consumer <> i_member_id
-               AND s.sub_id = i_owner AND s.sub_batch IS NOT NULL)
+             WHERE p.sub_queue = i_queue_id AND s.sub_id = i_owner AND s.sub_batch IS NOT NULL)
     THEN
         -- What this transaction has seen of processes may be older than some of them.
         PERFORM pg_stat_clear_snapshot();
@@ -34,8 +33,7 @@ BEGIN
           FROM pgq.subscription s
           JOIN pgq.consumer c ON c.co_id = s.sub_consumer
           JOIN pgq_coop.process p ON p.sub_queue = s.sub_queue AND p.sub_consumer = s.sub_consumer
-         WHERE s.sub_queue = i_queue_id AND s.sub_id = i_owner AND s.sub_consumer <> i_member_id
-           AND s.sub_batch IS NOT NULL
+         WHERE s.sub_queue = i_queue_id AND s.sub_id = i_owner AND s.sub_batch IS NOT NULL
            AND NOT EXISTS (
                 SELECT FROM pg_stat_get_activity(p.pid) a
                  WHERE a.backend_start = p.backend_start OR a.backend_start IS NULL)

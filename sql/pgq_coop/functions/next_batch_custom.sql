@@ -11,7 +11,8 @@
 --                              has; NULL: none is. Silent siblings without a batch are removed, one a call.
 --                              Whatever it is, a batch whose server process is known to be gone
 --                              (pgq.coop_watch_processes) is taken over, under a new id.
--- Returns:    the batch; NULL if there is nothing yet, and then nothing is written.
+-- Returns:    the batch; NULL if there is nothing yet. Then nothing is written, unless somebody was registered or
+--             removed.
 -- Locks:      the group, until the transaction ends: commit before working on the batch. Who sits on the row of a
 --             sibling (is just finishing, for one) is not waited for, and not taken for dead.
 -- Errors:     P0001 the main consumer has a batch open itself; 40001 another session has just unregistered the

@@ -2,8 +2,8 @@
 -- pgq_ext.set_event_done(a_consumer, a_subconsumer, a_batch_id, a_event_id)
 -- pgq_ext.set_event_done(a_consumer, a_batch_id, a_event_id)
 --
--- Remembers the event as done by the consumer. The first event of another batch makes the consumer forget those of the
--- batch before. The commit waits for the disk.
+-- Remembers the event as done by the consumer. The first event of another batch makes the consumer forget those of
+-- all others. The commit waits for the disk.
 --
 -- Parameters: a_queue, a_subconsumer  missing: ''
 -- Returns:    true: do the work, in this transaction. false: it is done already.
@@ -46,9 +46,10 @@ BEGIN
          WHERE p.consumer_id = a_consumer AND p.subconsumer_id = a_subconsumer AND p.queue_name = a_queue
            FOR NO KEY UPDATE;
         IF before <> a_batch_id THEN
+            -- Not of the one before alone: a session that came late with an event may have left it to one before that.
             DELETE FROM pgq_ext.completed_event e
              WHERE e.consumer_id = a_consumer AND e.subconsumer_id = a_subconsumer AND e.queue_name = a_queue
-               AND e.batch_id = before;
+               AND e.batch_id <> a_batch_id;
             UPDATE pgq_ext.partial_batch p
                SET cur_batch_id = a_batch_id
              WHERE p.consumer_id = a_consumer AND p.subconsumer_id = a_subconsumer AND p.queue_name = a_queue;

@@ -23,7 +23,7 @@ BEGIN
                 ('completed_tick', 'consumer_id, subconsumer_id, queue_name'),
                 ('completed_batch', 'consumer_id, subconsumer_id, queue_name'),
                 ('partial_batch', 'consumer_id, subconsumer_id, queue_name'),
-                ('completed_event', 'consumer_id, subconsumer_id, batch_id, event_id, queue_name')
+                ('completed_event', 'consumer_id, subconsumer_id, queue_name, batch_id, event_id')
                ) AS wanted (relname, key)
           JOIN pg_class c ON c.relname = wanted.relname AND c.relnamespace = 'pgq_ext'::regnamespace
           LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'

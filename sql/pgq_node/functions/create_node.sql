@@ -10,7 +10,6 @@
 --             i_combined_queue    leaf: the local queue into which its events are to be merged
 -- Returns:    200; 401 there is a node already, or the arguments do not fit the type
 -- Errors:     23502 queue or node name is NULL; 23503 a location is missing; P0001 a queue that is there is paused.
--- Locks:      nodes come and go one at a time.
 
 CREATE FUNCTION pgq_node.create_node(
     i_queue_name text, i_node_type text, i_node_name text, i_worker_name text, i_provider_name text,
@@ -20,6 +19,7 @@ AS $$
 DECLARE
     begins_at bigint := i_global_watermark;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     ret_code := 401;
     ret_note := CASE
         WHEN i_node_type IS NULL OR i_node_type NOT IN ('root', 'branch', 'leaf') THEN
@@ -43,7 +43,6 @@ BEGIN
     IF ret_note IS NOT NULL THEN
         RETURN;
     END IF;
-    LOCK TABLE pgq_node.node_info IN SHARE UPDATE EXCLUSIVE MODE;
     INSERT INTO pgq_node.node_info (queue_name, node_type, node_name, worker_name, combined_queue)
     VALUES (i_queue_name, i_node_type, i_node_name, i_worker_name, i_combined_queue)
     ON CONFLICT DO NOTHING;

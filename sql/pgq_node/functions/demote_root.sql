@@ -20,9 +20,9 @@ DECLARE
     node record;
     is_closed boolean;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     SELECT n.node_type, n.worker_name, n.final_tick, q.queue_disable_insert, q.queue_external_ticker,
-           pgq.quote_fqname(q.queue_data_pfx) AS tables, pgq.quote_fqname(q.queue_tick_seq) AS ticks,
-           pgq.quote_fqname(q.queue_event_seq) AS events
+           pgq.quote_fqname(q.queue_data_pfx) AS tables
       INTO node
       FROM pgq_node.node_info n
       LEFT JOIN pgq.queue q ON q.queue_name = n.queue_name
@@ -53,8 +53,7 @@ BEGIN
 
     ELSIF i_step = 2 THEN
         EXECUTE format('LOCK TABLE %s IN EXCLUSIVE MODE', node.tables);
-        last_tick := nextval(node.ticks::regclass);
-        PERFORM pgq.ticker(i_queue_name, last_tick, clock_timestamp(), nextval(node.events::regclass));
+        last_tick := pgq._final_tick(i_queue_name);
         UPDATE pgq_node.node_info n SET final_tick = last_tick WHERE n.queue_name = i_queue_name;
         ret_note := format('The final tick of queue "%s" is %s', i_queue_name, last_tick);
 

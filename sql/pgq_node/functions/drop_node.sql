@@ -4,7 +4,7 @@
 -- all that is known of the others.
 --
 -- Returns: 200, also when there is no such node or queue; 405 this node's worker reads from it.
--- Locks:   nodes come and go one at a time; else as pgq.drop_queue.
+-- Locks:   as pgq.drop_queue.
 
 CREATE FUNCTION pgq_node.drop_node(i_queue_name text, i_node_name text, OUT ret_code integer, OUT ret_note text)
 RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -13,7 +13,7 @@ DECLARE
     here record;
     is_node boolean;
 BEGIN
-    LOCK TABLE pgq_node.node_info IN SHARE UPDATE EXCLUSIVE MODE;
+    PERFORM pgq_node._lock(i_queue_name);
     SELECT n.node_name, n.node_type, n.worker_name
       INTO here
       FROM pgq_node.node_info n
@@ -29,16 +29,15 @@ BEGIN
         DELETE FROM pgq_node.subscriber_info s WHERE s.queue_name = i_queue_name;
         DELETE FROM pgq_node.local_state s WHERE s.queue_name = i_queue_name;
         DELETE FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name;
-        DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name;
+        DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name AND l.node_name <> i_node_name;
     ELSIF EXISTS (SELECT FROM pgq_node.local_state s
                    WHERE s.queue_name = i_queue_name AND s.consumer_name = here.worker_name
                      AND s.provider_node = i_node_name) THEN
         ret_code := 405;
         ret_note := format('Node "%s" provides this node with queue "%s"', i_node_name, i_queue_name);
         RETURN;
-    ELSE
-        PERFORM pgq_node.unregister_location(i_queue_name, i_node_name);
     END IF;
+    PERFORM pgq_node.unregister_location(i_queue_name, i_node_name);
     ret_code := 200;
     ret_note := format('Node "%s" of queue "%s" dropped', i_node_name, i_queue_name);
 END

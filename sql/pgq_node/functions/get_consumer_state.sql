@@ -2,8 +2,9 @@
 --
 -- What a consumer that writes into this node has to know before it goes on.
 --
--- Returns: 100; 404 this database is no node of such a queue, or has no such consumer (then only type and name of the
---          node are told). completed_tick is the last one that is done, provider_location where to read on.
+-- Returns: 100; 404 this database is no node of such a queue, has no such consumer (then only type and name of the node
+--          are told), or does not know where its provider is (all else is told). completed_tick is the last one that is
+--          done, provider_location where to read on.
 
 CREATE FUNCTION pgq_node.get_consumer_state(
     i_queue_name text, i_consumer_name text, OUT ret_code integer, OUT ret_note text, OUT node_type text,
@@ -24,6 +25,10 @@ BEGIN
     ELSIF completed_tick IS NULL THEN
         ret_code := 404;
         ret_note := format('Consumer "%s" of queue "%s" is not registered', i_consumer_name, i_queue_name);
+    ELSIF provider_location IS NULL THEN
+        ret_code := 404;
+        ret_note := format('Node "%s", from which consumer "%s" reads, is not listed for queue "%s"',
+                           provider_node, i_consumer_name, i_queue_name);
     ELSE
         ret_code := 100;
         ret_note := 'Ok';

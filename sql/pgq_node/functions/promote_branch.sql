@@ -14,6 +14,7 @@ DECLARE
     completed bigint;
     newest_tick bigint;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     SELECT n.node_type, n.node_name, n.worker_name, q.queue_tick_seq
       INTO node
       FROM pgq_node.node_info n

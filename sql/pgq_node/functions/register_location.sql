@@ -12,10 +12,8 @@ CREATE FUNCTION pgq_node.register_location(
     i_queue_name text, i_node_name text, i_node_location text, i_dead boolean, OUT ret_code integer, OUT ret_note text)
 RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    my_type text;
 BEGIN
-    SELECT n.node_type INTO my_type FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name FOR KEY SHARE;
+    PERFORM pgq_node._lock(i_queue_name);
     IF i_node_location IS NULL THEN
         UPDATE pgq_node.node_location l SET dead = i_dead
          WHERE l.queue_name = i_queue_name AND l.node_name = i_node_name;
@@ -25,9 +23,9 @@ BEGIN
         ON CONFLICT (queue_name, node_name)
         DO UPDATE SET node_location = excluded.node_location, dead = excluded.dead;
     END IF;
-    IF my_type = 'root' THEN
-        PERFORM pgq.insert_event(i_queue_name, 'pgq.location-info', i_node_name, i_queue_name, i_node_location, i_dead::text, NULL);
-    END IF;
+    PERFORM pgq.insert_event(n.queue_name, 'pgq.location-info', i_node_name, n.queue_name, i_node_location, i_dead::text, NULL)
+       FROM pgq_node.node_info n
+      WHERE n.queue_name = i_queue_name AND n.node_type = 'root';
     ret_code := 200;
     ret_note := format('Location of node "%s" of queue "%s" registered', i_node_name, i_queue_name);
 END

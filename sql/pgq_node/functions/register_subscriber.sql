@@ -18,8 +18,9 @@ DECLARE
     watermark_consumer text := format('.%s.watermark', i_remote_node_name);
     other_node text;
 BEGIN
-    -- One subscriber at a time, so that two do not get one name. Changed, not only locked: who looks for the global
-    -- watermark with a snapshot that does not show this subscriber fails.
+    PERFORM pgq_node._lock(i_queue_name);
+    -- Changed, though to what it was: who looks for the global watermark with a snapshot that does not show this subscriber
+    -- fails.
     UPDATE pgq_node.node_info n SET node_type = n.node_type WHERE n.queue_name = i_queue_name
     RETURNING n.node_type INTO my_type;
     IF NOT FOUND THEN

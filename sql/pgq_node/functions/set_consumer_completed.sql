@@ -8,7 +8,7 @@
 --             i_prev_tick_id  the batch's begin. With it each batch is applied once even if two processes of one
 --                             consumer run at the same time: who is late gets 409, and has to roll back.
 -- Returns:    100; 404 it is not registered; 409 it does not stand at i_prev_tick_id (nothing is changed).
--- Errors:     23502 a tick is NULL. Without i_prev_tick_id it may go back: a WARNING.
+-- Errors:     23502 i_tick_id is NULL. Without i_prev_tick_id it may go back: a WARNING.
 
 CREATE FUNCTION pgq_node.set_consumer_completed(
     i_queue_name text, i_consumer_name text, i_tick_id bigint, OUT ret_code integer, OUT ret_note text)
@@ -50,13 +50,10 @@ BEGIN
       FROM pgq_node.local_state s
      WHERE s.queue_name = i_queue_name AND s.consumer_name = i_consumer_name
        FOR NO KEY UPDATE;
-    IF i_prev_tick_id IS NULL THEN
-        RAISE EXCEPTION 'the begin of the batch is NULL'
-              USING ERRCODE = 'not_null_violation', HINT = 'pgq.next_batch_info() tells it as prev_tick_id.';
-    ELSIF completed <> i_prev_tick_id THEN
+    IF FOUND AND completed IS DISTINCT FROM i_prev_tick_id THEN
         ret_code := 409;
         ret_note := format('Consumer "%s" of queue "%s" has completed tick %s, not %s',
-                           i_consumer_name, i_queue_name, completed, i_prev_tick_id);
+                           i_consumer_name, i_queue_name, completed, coalesce(i_prev_tick_id::text, 'NULL'));
         RETURN;
     END IF;
     SELECT c.ret_code, c.ret_note INTO ret_code, ret_note

@@ -16,6 +16,7 @@ DECLARE
     here record;
     watermark bigint := i_watermark;
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     SELECT n.node_type, n.worker_name INTO here
       FROM pgq_node.node_info n
      WHERE n.queue_name = i_queue_name

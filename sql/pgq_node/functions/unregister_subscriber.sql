@@ -11,8 +11,7 @@ AS $$
 DECLARE
     subscriber record;
 BEGIN
-    -- One at a time, as register_subscriber.
-    PERFORM FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name FOR NO KEY UPDATE;
+    PERFORM pgq_node._lock(i_queue_name);
     DELETE FROM pgq_node.subscriber_info s
      WHERE s.queue_name = i_queue_name AND s.subscriber_node = i_remote_node_name
     RETURNING s.worker_name, s.watermark_name INTO subscriber;
@@ -21,8 +20,9 @@ BEGIN
         ret_note := format('Node "%s" is not subscribed to queue "%s"', i_remote_node_name, i_queue_name);
         RETURN;
     END IF;
-    PERFORM pgq.unregister_consumer(i_queue_name, subscriber.worker_name),
-            pgq.unregister_consumer(i_queue_name, subscriber.watermark_name);
+    -- In the order in which register_subscriber takes them.
+    PERFORM pgq.unregister_consumer(i_queue_name, subscriber.watermark_name),
+            pgq.unregister_consumer(i_queue_name, subscriber.worker_name);
     ret_code := 200;
     ret_note := format('Subscription of node "%s" to queue "%s" ended', i_remote_node_name, i_queue_name);
 END

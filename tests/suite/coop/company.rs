@@ -1,7 +1,7 @@
 //! A group among the rest of PgQ: rotation, retries, the ticker, the functions that know nothing of groups.
 
 use super::{drain, finish, next, positions, read, supply, with_group};
-use crate::scene::rotating;
+use crate::scene::{dump, restored, rotating};
 use crate::ticker;
 use pgq_tests::client::{Session, wait_until};
 use pgq_tests::queue::{self, Consumer};
@@ -185,18 +185,8 @@ fn a_dump_takes_groups_along_and_no_processes() {
     session.exec("set pgq.coop_watch_processes = on");
     supply(&mut session, &["1"]);
     next(&mut session, "a").unwrap();
-    let output = database.client_program("pg_dump").output().unwrap();
-    let dump = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && dump.contains("COPY pgq.subscription"));
+    let dump = dump(&database);
     assert!(!dump.contains("pgq_coop.process"), "processes are of this server");
-    let restored = pgq_tests::shared::Database::fresh("restored");
-    restored.connect().exec("drop extension pgq");
-    let file = std::env::temp_dir().join(format!("{}.sql", restored.name()));
-    std::fs::write(&file, dump).unwrap();
-    let mut psql = restored.client_program("psql");
-    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]).stdin(std::fs::File::open(&file).unwrap());
-    let output = psql.output().unwrap();
-    std::fs::remove_file(&file).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let restored = restored(&dump);
     assert_eq!(positions(&mut restored.connect()), positions(&mut session));
 }

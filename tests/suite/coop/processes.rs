@@ -131,8 +131,32 @@ fn another_process_of_the_same_number_is_another() {
     let mut member = watched(&database);
     next(&mut member, "a").unwrap();
     assert_eq!(next(&mut session, "b"), None);
-    session.exec("update pgq_coop.process set backend_start = backend_start - interval '1 microsecond'");
+    let an_older_one = "update pgq_coop.process set backend_start = backend_start - interval '1 microsecond'";
+    session.exec(an_older_one);
+    next(&mut member, "a").unwrap();
+    assert_eq!(next(&mut session, "b"), None, "it is noted anew");
+    session.exec(an_older_one);
     assert!(next(&mut session, "b").is_some());
+}
+
+#[test]
+fn processes_that_the_functions_owner_may_not_see_are_not_gone() {
+    let (database, mut session) = with_group("process");
+    supply(&mut session, &["1"]);
+    let mut member = watched(&database);
+    let batch = next(&mut member, "a").unwrap();
+    let owner = format!("{}_owner", database.name());
+    session.exec(&format!(
+        "create role {owner};
+         grant all on all tables in schema pgq, pgq_coop to {owner};
+         grant all on all functions in schema pgq, pgq_coop to {owner};
+         alter function pgq_coop.next_batch_custom(text, text, text, interval, int, interval, interval) owner to {owner}"
+    ));
+    assert_eq!(next(&mut session, "b"), None);
+    assert_eq!(finish(&mut member, batch), 1);
+    session.exec(&format!(
+        "reassign owned by {owner} to current_user; drop owned by {owner}; drop role {owner}"
+    ));
 }
 
 #[test]
@@ -170,6 +194,11 @@ fn the_setting_may_come_from_anywhere_and_before_the_library() {
     let mut worker = Session::connect(config.options("-c pgq.coop_watch_processes=on")).unwrap();
     next(&mut worker, "b").unwrap();
     assert_eq!(session.one::<i64>(noted, &[&worker.pid()]), 1);
+    // Set for a transaction only, it is empty afterwards.
+    let mut worker = cluster.connect("postgres");
+    worker.exec("begin; set local pgq.coop_watch_processes = on; commit");
+    assert!(next(&mut worker, "b").is_some());
+    assert_eq!(session.one::<i64>(noted, &[&worker.pid()]), 0);
     let error = session.error("set pgq.coop_watch_processes = perhaps");
     assert_eq!(error.code, "22023");
     let off: String = session.one("show pgq.coop_watch_processes", &[]);

@@ -2,6 +2,7 @@
 
 use super::{drain, finish, names, next, positions, read, supply, with_group};
 use pgq_tests::client::{Background, DbError, Session, wait_until_blocked};
+use pgq_tests::queue;
 use pgq_tests::shared::Database;
 
 /// Another session asks in the group's name, and has to wait.
@@ -196,14 +197,40 @@ fn a_batch_that_somebody_opens_past_the_group_just_now_stays_his() {
 }
 
 #[test]
+fn a_batch_that_a_sub_consumer_gets_past_the_group_just_now_is_not_lost() {
+    let (database, mut session) = with_group("race");
+    next(&mut session, "a");
+    supply(&mut session, &["1"]);
+    // It holds up who asks, after they have looked at the sub-consumer.
+    session.exec("begin; select from pgq.subscription where sub_last_tick is not null for update");
+    let coming = asking(&database, "a");
+    let mut other = database.connect();
+    other.exec("select pgq.register_consumer_at('q', 'm.a', 1)");
+    let own: i64 = other.one("select pgq.next_batch('q', 'm.a')", &[]);
+    session.exec("commit");
+    assert_eq!(coming.join().1.unwrap_err().code, "40001");
+    let expected = [("m".to_owned(), Some(1), None, None), ("m.a".to_owned(), Some(1), Some(2), Some(own))];
+    assert_eq!(positions(&mut session), expected);
+}
+
+#[test]
 fn groups_do_not_wait_for_each_other() {
     let (database, mut session) = with_group("race");
     let mut other: Session = database.connect();
-    session.exec("select pgq.register_consumer('q', 'n')");
+    queue::create(&mut session, "other").unwrap();
+    // Names are shared by all queues: they are here before.
+    session.exec(
+        "select pgq.register_consumer('q', 'n'), pgq_coop.register_subconsumer('q', 'm', 'a'),
+                pgq_coop.register_subconsumer('other', 'm', 'a')",
+    );
     supply(&mut session, &["1"]);
+    queue::tick_now(&mut session, "other").unwrap();
     session.exec("begin");
     next(&mut session, "a").unwrap();
     other.exec("set lock_timeout = '10 s'");
-    assert!(other.one::<Option<i64>>("select pgq_coop.next_batch('q', 'n', 'a')", &[]).is_some());
+    for group in ["'q', 'n'", "'other', 'm'"] {
+        let call = format!("select pgq_coop.next_batch({group}, 'a')");
+        assert!(other.one::<Option<i64>>(&call, &[]).is_some(), "{group}");
+    }
     session.exec("commit");
 }

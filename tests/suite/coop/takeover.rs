@@ -56,6 +56,39 @@ fn one_with_a_batch_comes_before_one_without() {
 }
 
 #[test]
+fn who_has_just_got_or_finished_a_batch_is_not_silent() {
+    let (_database, mut session) = with_group("silent");
+    supply(&mut session, &["1"]);
+    let long_ago = "update pgq.subscription set sub_active = now() - interval '1 hour'";
+    next(&mut session, "b").map(|batch| finish(&mut session, batch));
+    supply(&mut session, &["2"]);
+    session.exec(long_ago);
+    let batch = next(&mut session, "a").unwrap();
+    assert_eq!(next_after(&mut session, "c", "1 minute"), None, "that of a");
+    session.exec("select pgq_coop.unregister_subconsumer('q', 'm', 'c', 0)");
+    next(&mut session, "b");
+    session.exec(long_ago);
+    assert_eq!(next_after(&mut session, "b", "1 minute"), Some(batch));
+    assert_eq!(next_after(&mut session, "c", "1 minute"), None, "that was taken over");
+    session.exec(long_ago);
+    assert_eq!(finish(&mut session, batch), 1);
+    assert_eq!(next_after(&mut session, "d", "1 minute"), None, "one, of the two, is silent");
+    assert_eq!(next_after(&mut session, "d", "1 minute"), None);
+    assert_eq!(names(&mut session), ["m", "m.b", "m.d"]);
+}
+
+#[test]
+fn of_two_batches_that_are_left_the_older_comes_first() {
+    let (_database, mut session) = with_group("silent");
+    supply(&mut session, &["1", "2"]);
+    let [first, second] = ["a", "b"].map(|name| next(&mut session, name).unwrap());
+    for batch in [first, second] {
+        assert_eq!(next_after(&mut session, "c", "0"), Some(batch));
+        assert_eq!(finish(&mut session, batch), 1);
+    }
+}
+
+#[test]
 fn main_consumers_and_strangers_are_no_siblings() {
     let (_database, mut session) = with_group("silent");
     session.exec("select pgq.register_consumer('q', 'm.x'), pgq.register_consumer('q', 'other')");

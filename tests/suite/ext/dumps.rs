@@ -1,9 +1,8 @@
 //! Dumps: positions come along, from us and from the original.
 
 use super::{stored, story, target};
-use pgq_tests::shared::Database;
+use crate::scene::{dump, restored};
 use std::io::Write;
-use std::process::Stdio;
 
 #[test]
 fn a_restored_dump_remembers_what_was_done() {
@@ -13,17 +12,7 @@ fn a_restored_dump_remembers_what_was_done() {
                 pgq_ext.set_event_done('c', 12, 1), pgq_ext.set_event_done('q', 'c', '', 13, 2),
                 pgq_ext.set_last_tick('q', 'it''s\\a\tname', '', 14)",
     );
-    let dump = source.client_program("pg_dump").output().unwrap();
-    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-
-    let restored = Database::fresh("ext");
-    restored.connect().exec("drop extension pgq");
-    let mut psql = restored.client_program("psql");
-    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]).stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut child = psql.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(&dump.stdout).unwrap();
-    assert!(child.wait().unwrap().success());
-
+    let restored = restored(&dump(&source));
     let mut again = restored.connect();
     assert_eq!(stored(&mut again), stored(&mut session));
     story(

@@ -62,6 +62,19 @@ fn the_first_two_ticks_of_a_consumer_are_the_later_one() {
 }
 
 #[test]
+fn an_event_that_comes_late_to_its_batch_does_not_stay_for_ever() {
+    let (database, mut late) = target("ext");
+    let mut session = database.connect();
+    session.exec("select pgq_ext.set_event_done('c', 1, 1)");
+    late.exec("begin; select pgq_ext.set_event_done('c', 1, 2)");
+    session.exec("select pgq_ext.set_event_done('c', 2, 1)");
+    late.exec("commit");
+    assert!(session.one::<bool>("select pgq_ext.is_event_done('c', 1, 2)", &[]), "it is done");
+    session.exec("select pgq_ext.set_event_done('c', 3, 1)");
+    assert_eq!(session.column::<i64>("select batch_id from pgq_ext.completed_event", &[]), [3]);
+}
+
+#[test]
 fn two_sub_consumers_and_two_queues_do_not_wait_for_each_other() {
     let (database, mut first) = target("ext");
     first.exec(
