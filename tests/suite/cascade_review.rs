@@ -124,6 +124,19 @@ fn dropping_a_branch_lets_its_worker_finish_the_batch() {
 }
 
 #[test]
+fn a_worker_that_changes_its_provider_while_its_node_is_dropped_is_told_that_it_is_gone() {
+    let (database, mut session) = branch();
+    let said = meeting(
+        &database,
+        &mut session,
+        "pgq_node.local_state where consumer_name = 'b_worker'",
+        |session| answer(session, "drop_node('q', 'b')"),
+        |session| answer(session, "change_consumer_provider('q', 'b_worker', 'a')"),
+    );
+    assert_eq!(said, ["200", "404"]);
+}
+
+#[test]
 fn a_branch_whose_worker_is_just_copying_a_batch_is_not_promoted() {
     let (database, mut monitor) = branch();
     let mut worker = database.connect();
@@ -187,31 +200,4 @@ fn a_worker_in_replica_role_removes_no_location_from_which_others_read() {
         "{}",
         error.message
     );
-}
-
-/// Administrators who know nothing of each other.
-#[test]
-fn nodes_that_come_and_go_under_all_other_calls_are_no_deadlock() {
-    const CALLS: [&str; 10] = [
-        "register_location('q', 'a', 'dbname=a', false)",
-        "register_location('q', 'b', 'dbname=b', false)",
-        "create_node('q', 'root', 'a', 'a_worker', null, null, null)",
-        "create_node('q', 'branch', 'a', 'a_worker', 'b', 3, null)",
-        "register_subscriber('q', 'b', 'b_worker', null)",
-        "unregister_location('q', 'b')",
-        "promote_branch('q')",
-        "change_consumer_provider('q', 'a_worker', 'b')",
-        "drop_node('q', 'b')",
-        "drop_node('q', 'a')",
-    ];
-    let (database, _) = branch();
-    let sessions: Vec<_> = (0..5)
-        .map(|_| {
-            database.connect().spawn(move |session| {
-                let call = || CALLS[fastrand::usize(..CALLS.len())];
-                (0..400).filter(|_| answer(session, call()) == "40P01").count()
-            })
-        })
-        .collect();
-    assert_eq!(sessions.into_iter().map(|session| session.join().1).sum::<usize>(), 0);
 }
