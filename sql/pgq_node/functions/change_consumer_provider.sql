@@ -10,6 +10,7 @@ RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, p
 AS $$
 BEGIN
     ret_code := 404;
+    -- The node before its location, as drop_node().
     PERFORM FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name FOR KEY SHARE;
     PERFORM FROM pgq_node.node_location l
       WHERE l.queue_name = i_queue_name AND l.node_name = i_new_provider

@@ -7,8 +7,8 @@
 -- Steps 1 and 2 can be repeated; each step 2 takes another tick. Between 1 and 3 there is a way back: opening the queue and
 -- its ticker again by pgq.set_queue_config().
 --
--- Returns: 200, from step 2 on with last_tick, the final one; 301 the node is no root; 404 this database is no node of such
---          a queue.
+-- Returns: 200, from step 2 on with last_tick, the final one; 301 the node is no root; 401 it would read from itself; 404
+--          this database is no node of such a queue.
 -- Errors:  P0001 a step that does not follow, or is none; 23502, 23503 no new provider, or one that is not listed.
 -- Locks:   step 2 the event tables in EXCLUSIVE mode.
 
@@ -21,7 +21,7 @@ DECLARE
     is_closed boolean;
 BEGIN
     PERFORM pgq_node._lock(i_queue_name);
-    SELECT n.node_type, n.worker_name, n.final_tick, q.queue_disable_insert, q.queue_external_ticker,
+    SELECT n.node_type, n.node_name, n.worker_name, n.final_tick, q.queue_disable_insert, q.queue_external_ticker,
            pgq.quote_fqname(q.queue_data_pfx) AS tables
       INTO node
       FROM pgq_node.node_info n
@@ -62,6 +62,11 @@ BEGIN
         IF node.final_tick IS DISTINCT FROM last_tick THEN
             RAISE EXCEPTION 'step 3 of demoting the root of queue "%" comes too early', i_queue_name
                   USING HINT = 'Step 2 takes the final tick.';
+        END IF;
+        IF i_new_provider = node.node_name THEN
+            ret_code := 401;
+            ret_note := format('Node "%s" of queue "%s" cannot be its own provider', i_new_provider, i_queue_name);
+            RETURN;
         END IF;
         UPDATE pgq_node.node_info n SET node_type = 'branch', final_tick = NULL WHERE n.queue_name = i_queue_name;
         UPDATE pgq_node.local_state s SET provider_node = i_new_provider, last_tick_id = last_tick, uptodate = false

@@ -39,6 +39,10 @@ BEGIN
               USING ERRCODE = 'foreign_key_violation',
                     HINT = 'pgq_node.change_consumer_provider() lets it read from another node.';
     END IF;
+    -- Also when it was not listed here: others may know it. First, as drop_queue() locks the tables first.
+    IF here.node_type = 'root' AND i_node_name IS NOT NULL THEN
+        PERFORM pgq.insert_event(i_queue_name, 'pgq.unregister-location', i_node_name, i_queue_name, NULL, NULL, NULL);
+    END IF;
     PERFORM pgq_node.unregister_subscriber(i_queue_name, i_node_name);
     DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name AND l.node_name = i_node_name;
     IF FOUND THEN
@@ -47,10 +51,6 @@ BEGIN
     ELSE
         ret_code := 301;
         ret_note := format('Node "%s" is not listed for queue "%s"', i_node_name, i_queue_name);
-    END IF;
-    -- Also when it was not listed here: others may know it.
-    IF here.node_type = 'root' AND i_node_name IS NOT NULL THEN
-        PERFORM pgq.insert_event(i_queue_name, 'pgq.unregister-location', i_node_name, i_queue_name, NULL, NULL, NULL);
     END IF;
 END
 $$;

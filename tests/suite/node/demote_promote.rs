@@ -50,6 +50,16 @@ fn only_the_last_step_looks_at_the_provider() {
 
 /// A demotion may stop before its last step, but not begin with another one than the first.
 #[test]
+fn no_node_becomes_its_own_provider() {
+    let mut node = Node::ours();
+    root(&mut node);
+    node.expect("demote_root('q', 1, 'a')", "200");
+    node.expect("demote_root('q', 2, 'a')", "200 last_tick=4");
+    node.expect("demote_root('q', 3, 'a')", "401 last_tick=4");
+    node.expect("demote_root('q', 3, 'b')", "200 last_tick=4");
+}
+
+#[test]
 fn no_step_comes_before_the_first() {
     on_both(|node| {
         root(node);
