@@ -156,7 +156,7 @@ impl Writer {
 pub fn insert_disallowed(queue: Text, state: PgSqlErrorCode) -> Error {
     Error::new(state, format!("insert into queue \"{queue}\" is disallowed"))
         .detail("The queue's queue_disable_insert is set; only sessions in replica role may write to it.")
-        .hint("pgq.set_queue_config(queue, 'disable_insert', 'false') opens it again.")
+        .hint("The copy of another node's queue is never open; else pgq.set_queue_config(queue, 'disable_insert', 'false') opens it.")
 }
 
 /// The refusal of a name that is no queue, in event insertion.

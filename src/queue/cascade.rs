@@ -2,6 +2,7 @@
 
 use super::family;
 use crate::pg::spi::{Statement, View};
+use crate::pg::text::Text;
 use crate::pg::value::Type;
 use std::collections::BTreeSet;
 
@@ -53,15 +54,33 @@ pub fn node_served_by(queue_id: i32, consumer_id: i32) -> Option<Vec<u8>> {
     node.and_then(|row| row.text(0).map(|name| name.0.to_vec()))
 }
 
-static FORGET_SUBSCRIBERS: Statement = Statement::changing(
-    "DELETE FROM pgq_node.subscriber_info s USING pgq.queue q
-      WHERE q.queue_id = $1 AND s.queue_name = q.queue_name",
-    &[Type::Int],
+macro_rules! forget {
+    ($table:literal) => {
+        Statement::changing(
+            concat!(
+                "DELETE FROM pgq_node.",
+                $table,
+                " n USING pgq.queue q WHERE q.queue_id = $1 AND n.queue_name = q.queue_name"
+            ),
+            &[Type::Int],
+        )
+    };
+}
+static FORGET: [Statement; 3] = [forget!("subscriber_info"), forget!("local_state"), forget!("node_info")];
+
+/// Forgets that this database is a node of the queue, and who reads from it. The list of all nodes stays.
+pub fn forget_node(queue_id: i32) {
+    if has(&HAS_NODES) && has(&HAS_SUBSCRIBERS) {
+        FORGET.iter().for_each(|table| _ = table.rows_in(View::Latest, &[queue_id.into()]));
+    }
+}
+
+static IS_BRANCH: Statement = Statement::reading(
+    "SELECT FROM pgq_node.node_info n WHERE n.queue_name = $1 AND n.node_type = 'branch'",
+    &[Type::Text],
 );
 
-/// Ends what refers to the consumers of a queue.
-pub fn forget_subscribers(queue_id: i32) {
-    if has(&HAS_SUBSCRIBERS) {
-        FORGET_SUBSCRIBERS.rows_in(View::Latest, &[queue_id.into()]);
-    }
+/// Whether the queue is the copy of another node's.
+pub fn is_branch(queue: Text) -> bool {
+    has(&HAS_NODES) && IS_BRANCH.rows_in(View::Latest, &[queue.into()]).count() > 0
 }

@@ -1,5 +1,6 @@
 //! Settings of a queue.
 
+use super::cascade;
 use super::objects::Objects;
 use crate::error::{Error, Result};
 use crate::pg::call::Call;
@@ -17,7 +18,11 @@ pub fn set_queue_config(call: &Call) -> Result<Value> {
     };
     let objects = Objects::find(Some(queue)).ok_or_else(|| Error::no_such_queue(Some(queue)))?;
     let setting = Setting::named(parameter)?;
-    let work = || setting.check(call.text(2)).and_then(|()| setting.set(queue, call.text(2)));
+    let work = || {
+        setting.check(call.text(2))?;
+        setting.set(queue, call.text(2))?;
+        setting.keep_copies_closed(queue)
+    };
     xact::isolated(work).map_err(|error| setting.name_it(error))?;
     demand::touch(objects.queue_id);
     Ok(Value::Int(1))
@@ -85,6 +90,26 @@ impl Setting {
         match spi::run_in(View::Latest, sql.as_bytes(), &arguments).count() {
             0 => Err(Error::no_such_queue(Some(queue))),
             _ => Ok(()),
+        }
+    }
+
+    /// A branch takes events and ticks from its worker alone: with others it would be no copy any more.
+    fn keep_copies_closed(&self, queue: Text) -> Result<()> {
+        if !["disable_insert", "external_ticker"].contains(&self.name) || !cascade::is_branch(queue) {
+            return Ok(());
+        }
+        let is_off = format!("SELECT FROM pgq.queue WHERE queue_name = $1 AND NOT queue_{}", self.name);
+        match spi::run_in(View::Latest, is_off.as_bytes(), &[(Type::Text, queue.into())]).count() {
+            0 => Ok(()),
+            _ => Err(Error::new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "queue \"{queue}\" is the copy of another node's, parameter \"{}\" must stay on",
+                    self.name
+                ),
+            )
+            .detail("It takes events and ticks from its worker alone.")
+            .hint("pgq_node.promote_branch() makes this node the root.")),
         }
     }
 

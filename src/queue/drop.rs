@@ -20,7 +20,7 @@ pub fn drop_queue(call: &Call) -> Result<Value> {
     let tables = Tables::lock(&objects);
     // Now against ticks as well: one that came after the ticks are forgotten would hold the row.
     KEEP_TICKS_AWAY.rows_in(View::Latest, &[objects.queue_id.into()]);
-    cascade::forget_subscribers(objects.queue_id);
+    cascade::forget_node(objects.queue_id);
     forget_consumers(&objects);
     tables.drop();
     drop_sequences(&objects);

@@ -34,7 +34,7 @@ fn rendered(session: &mut Session) -> String {
 fn functions(session: &mut Session, schema: &str) -> String {
     let rows = session.rows(
         "select format('%s(%s) → %s', p.proname, given.list,
-                       coalesce(case when p.proretset then 'setof ' end || '(' || told.list || ')',
+                       coalesce(concat(case when p.proretset then 'setof ' end, '(') || told.list || ')',
                                 replace(pg_get_function_result(p.oid), 'SETOF', 'setof'))),
                 obj_description(p.oid, 'pg_proc'),
                 (select string_agg(coalesce(r.rolname, 'everybody'), ', ' order by r.rolname)
