@@ -9,13 +9,10 @@ CREATE FUNCTION pgq_node.change_consumer_provider(
 RETURNS record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM pgq_node._lock(i_queue_name);
     ret_code := 404;
-    -- The node before its location, as drop_node().
-    PERFORM FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name FOR KEY SHARE;
-    PERFORM FROM pgq_node.node_location l
-      WHERE l.queue_name = i_queue_name AND l.node_name = i_new_provider
-        FOR KEY SHARE;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM pgq_node.node_location l
+                    WHERE l.queue_name = i_queue_name AND l.node_name = i_new_provider) THEN
         ret_note := format('Node "%s" is not listed for queue "%s"', i_new_provider, i_queue_name);
         RETURN;
     END IF;

@@ -9,7 +9,7 @@
 --             i_global_watermark  branch, leaf: the tick at which it begins; branch: its queue begins there, too
 --             i_combined_queue    leaf: the local queue into which its events are to be merged
 -- Returns:    200; 401 there is a node already, or the arguments do not fit the type
--- Errors:     23502 queue or node name is NULL; 23503 a location is missing; P0001 a queue that is there is paused.
+-- Errors:     23502 queue or node name is NULL; 23503 a location is missing; P0001 there is no such tick as the watermark.
 
 CREATE FUNCTION pgq_node.create_node(
     i_queue_name text, i_node_type text, i_node_name text, i_worker_name text, i_provider_name text,

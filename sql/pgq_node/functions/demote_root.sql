@@ -26,8 +26,7 @@ BEGIN
       INTO node
       FROM pgq_node.node_info n
       LEFT JOIN pgq.queue q ON q.queue_name = n.queue_name
-     WHERE n.queue_name = i_queue_name
-       FOR UPDATE OF n;
+     WHERE n.queue_name = i_queue_name;
     IF NOT FOUND THEN
         ret_code := 404;
         ret_note := format('This database is no node of queue "%s"', i_queue_name);

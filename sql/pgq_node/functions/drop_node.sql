@@ -4,6 +4,7 @@
 -- all that is known of the others.
 --
 -- Returns: 200, also when there is no such node or queue; 405 this node's worker reads from it.
+-- Errors:  as unregister_location, of another node than this one.
 -- Locks:   as pgq.drop_queue.
 
 CREATE FUNCTION pgq_node.drop_node(i_queue_name text, i_node_name text, OUT ret_code integer, OUT ret_note text)
@@ -17,8 +18,7 @@ BEGIN
     SELECT n.node_name, n.node_type, n.worker_name
       INTO here
       FROM pgq_node.node_info n
-     WHERE n.queue_name = i_queue_name
-       FOR UPDATE;
+     WHERE n.queue_name = i_queue_name;
     is_node := FOUND;
     IF NOT is_node OR here.node_name = i_node_name THEN
         -- A queue of this name where there is no node, or a leaf, is somebody else's. It goes first: a worker that is

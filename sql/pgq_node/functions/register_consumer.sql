@@ -15,8 +15,8 @@ AS $$
 DECLARE
     before record;
 BEGIN
-    PERFORM FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name FOR KEY SHARE;
-    IF NOT FOUND THEN
+    PERFORM pgq_node._lock(i_queue_name);
+    IF NOT EXISTS (SELECT FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name) THEN
         ret_code := 404;
         ret_note := format('This database is no node of queue "%s"', i_queue_name);
         RETURN;

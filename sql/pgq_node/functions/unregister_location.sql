@@ -18,8 +18,7 @@ BEGIN
       INTO here
       FROM pgq_node.node_info n
       LEFT JOIN pgq_node.local_state w ON w.queue_name = n.queue_name AND w.consumer_name = n.worker_name
-     WHERE n.queue_name = i_queue_name
-       FOR KEY SHARE OF n;
+     WHERE n.queue_name = i_queue_name;
     IF i_node_name = here.node_name THEN
         ret_code := 403;
         ret_note := format('Node "%s" is this node of queue "%s": pgq_node.drop_node() removes it', i_node_name, i_queue_name);

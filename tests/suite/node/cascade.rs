@@ -4,12 +4,11 @@
 //! node's table `applied`, which refuses nothing: what comes twice is there twice.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pgq_tests::client::{Background, Session, wait_until};
-use pgq_tests::cluster::Cluster;
-use pgq_tests::maintenance::{Daemon, Periods};
+use pgq_tests::cluster::{Builder, Cluster};
 use pgq_tests::queue::{self, Consumer, Event};
 use pgq_tests::server::Server;
 use postgres::Error;
@@ -44,43 +43,31 @@ impl Way {
 /// Databases that can become nodes.
 pub struct Cascade {
     pub cluster: Cluster,
-    daemons: Vec<Daemon>,
-}
-
-/// Who takes the ticks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Ticks {
-    /// The ticker: in our server, and a daemon for the original's.
-    ByTheTicker,
-    /// The test.
-    ByHand,
 }
 
 impl Cascade {
-    pub fn on(server: &Server, nodes: &[&str], ticks: Ticks) -> Self {
-        let mut builder = Cluster::builder_on(server).conf("autovacuum", "off");
-        let by_ticker = ticks == Ticks::ByTheTicker;
-        if server.has_ticker() {
-            builder = builder
-                .conf("shared_preload_libraries", "pgq")
-                .conf("pgq.ticker", if by_ticker { "on" } else { "off" })
-                .conf("pgq.ticker_period", "20ms");
-        }
-        let cluster = builder.start();
-        let mut daemons = Vec::new();
+    /// The test takes the ticks.
+    pub fn on(server: &Server, nodes: &[&str]) -> Self {
+        let builder = Cluster::builder_on(server);
+        Self::of(if server.has_ticker() { ours(builder, "off") } else { builder }, nodes)
+    }
+
+    /// The ticker in our server takes the ticks. Under load there is no story to tell to the original: who has seen a
+    /// queue open there writes behind the final tick.
+    pub fn ticking(nodes: &[&str]) -> Self {
+        Self::of(ours(Cluster::builder_on(&Server::ours()), "on").conf("pgq.ticker_period", "20ms"), nodes)
+    }
+
+    fn of(builder: Builder, nodes: &[&str]) -> Self {
+        let cluster = builder.conf("autovacuum", "off").start();
         for node in nodes {
             cluster.create_database(node);
             cluster.connect(node).exec(
                 "create extension pgq; create extension pgq_node;
                  create table applied (ev_id bigint, ev_data text)",
             );
-            if by_ticker && !server.has_ticker() {
-                let periods =
-                    Periods { ticker: Duration::from_millis(20), maintenance: Duration::from_secs(1) };
-                daemons.push(Daemon::start(cluster.config(node, "postgres"), periods));
-            }
         }
-        Self { cluster, daemons }
+        Self { cluster }
     }
 
     pub fn way(&self) -> Way {
@@ -166,11 +153,10 @@ impl Cascade {
     pub fn applied(&self, node: &str) -> Vec<String> {
         self.connect(node).column("select ev_data from applied order by ev_data", &[])
     }
+}
 
-    /// Whether a daemon was refused something.
-    pub fn refusals(&self) -> Vec<String> {
-        self.daemons.iter().filter_map(Daemon::refusal).collect()
-    }
+fn ours(builder: Builder, ticker: &str) -> Builder {
+    builder.conf("shared_preload_libraries", "pgq").conf("pgq.ticker", ticker)
 }
 
 /// Ticks as often as there is anything.
@@ -520,18 +506,28 @@ fn is_killed(error: &Error) -> bool {
 /// Producers, who write where they may: who is turned away by one node tries the next.
 pub struct Load {
     end: Arc<AtomicBool>,
+    committed: Arc<AtomicUsize>,
     writers: Vec<Background<Vec<String>>>,
 }
 
 impl Load {
     pub fn start(cascade: &Cascade, nodes: &[&str], writers: usize) -> Self {
-        let end = Arc::new(AtomicBool::new(false));
+        let (end, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let writers = (0..writers).map(|writer| {
-            let (end, way) = (Arc::clone(&end), cascade.way());
+            let (end, committed, way) = (Arc::clone(&end), Arc::clone(&committed), cascade.way());
             let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
-            cascade.connect(&nodes[0]).spawn(move |_| write(&way, &nodes, writer, &end))
+            cascade.connect(&nodes[0]).spawn(move |_| write(&way, &nodes, writer, &committed, &end))
         });
-        Self { writers: writers.collect(), end }
+        Self { writers: writers.collect(), end, committed }
+    }
+
+    /// Waits until so many transactions more have been committed.
+    pub fn go_on(&self, transactions: usize) {
+        let enough = self.committed.load(Ordering::Relaxed) + transactions;
+        wait_until("the producers", || {
+            let is_down = self.writers.iter().any(Background::is_finished);
+            is_down || self.committed.load(Ordering::Relaxed) >= enough
+        });
     }
 
     /// What was committed, in order.
@@ -543,7 +539,13 @@ impl Load {
     }
 }
 
-fn write(way: &Way, nodes: &[String], writer: usize, end: &AtomicBool) -> Vec<String> {
+fn write(
+    way: &Way,
+    nodes: &[String],
+    writer: usize,
+    committed: &AtomicUsize,
+    end: &AtomicBool,
+) -> Vec<String> {
     let (mut sent, mut number, mut place) = (Vec::new(), 0, 0);
     let mut session = way.to(&nodes[place]);
     session.exec("set application_name = 'writer'");
@@ -568,6 +570,7 @@ fn write(way: &Way, nodes: &[String], writer: usize, end: &AtomicBool) -> Vec<St
             session.exec("rollback");
         } else {
             session.exec("commit");
+            committed.fetch_add(1, Ordering::Relaxed);
             sent.extend(names);
         }
         // Enough for many batches, little enough for the workers to keep pace.

@@ -1,16 +1,16 @@
 //! Workers that die between any two statements of the protocol, and servers that do: the next worker goes on, nothing is
 //! left out and nothing is applied twice.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::node::cascade::{Cascade, Load, Pass, Step, Ticks, Trouble, Worker, Workers, servers};
+use crate::node::cascade::{Cascade, Load, Pass, Step, Trouble, Worker, Workers, servers};
 use pgq_tests::client::{connection_lost, wait_until};
 use pgq_tests::queue;
 use pgq_tests::server::Server;
 
 /// Root `a`, branch `b` below it, leaf `c` below that; the test takes the ticks.
 fn chain(server: &Server) -> Cascade {
-    let cascade = Cascade::on(server, &["a", "b", "c"], Ticks::ByHand);
+    let cascade = Cascade::on(server, &["a", "b", "c"]);
     cascade.root("a");
     cascade.subscribe("b", "branch", "a", "a");
     cascade.subscribe("c", "leaf", "b", "a");
@@ -89,55 +89,51 @@ fn the_backends_of_a_worker_are_terminated_between_any_two_statements() {
 
 #[test]
 fn the_server_is_killed_between_any_two_statements() {
-    for server in servers() {
-        let mut cascade = chain(&server);
-        let (mut sent, mut top) = (Vec::new(), 0);
-        queue::tick_now(&mut cascade.connect("a"), "q").unwrap();
-        for node in ["b", "c"] {
-            Worker::of(node, &cascade.way()).catch_up();
-        }
-        for step in Step::ALL {
-            top = write(&cascade, &mut sent, step);
-            for node in ["b", "c"] {
-                let mut worker = Worker::of(node, &cascade.way()).stop_at(step);
-                assert!(matches!(worker.pass(), Err(Trouble::Stopped(at)) if at == step));
-                cascade.cluster.kill9();
-                cascade.cluster.start_again();
-                let mut next = Worker::of(node, &cascade.way());
-                assert_eq!(next.pass().unwrap(), found_after(step, top), "{node}, {step:?}");
-                next.catch_up();
-            }
-        }
-        all_alike(&cascade, sent, top);
+    let mut cascade = chain(&Server::ours());
+    let (mut sent, mut top) = (Vec::new(), 0);
+    queue::tick_now(&mut cascade.connect("a"), "q").unwrap();
+    for node in ["b", "c"] {
+        Worker::of(node, &cascade.way()).catch_up();
     }
+    for step in Step::ALL {
+        top = write(&cascade, &mut sent, step);
+        for node in ["b", "c"] {
+            let mut worker = Worker::of(node, &cascade.way()).stop_at(step);
+            assert!(matches!(worker.pass(), Err(Trouble::Stopped(at)) if at == step));
+            cascade.cluster.kill9();
+            cascade.cluster.start_again();
+            let mut next = Worker::of(node, &cascade.way());
+            assert_eq!(next.pass().unwrap(), found_after(step, top), "{node}, {step:?}");
+            next.catch_up();
+        }
+    }
+    all_alike(&cascade, sent, top);
 }
 
 #[test]
 fn workers_are_terminated_at_random_under_load() {
-    for server in servers() {
-        let cascade = Cascade::on(&server, &["a", "b", "c"], Ticks::ByTheTicker);
-        cascade.root("a");
-        cascade.subscribe("b", "branch", "a", "a");
-        cascade.subscribe("c", "leaf", "b", "a");
-        let workers = Workers::start(&cascade, &["a", "b", "c"]);
-        let load = Load::start(&cascade, &["a"], 2);
-        let mut killer = cascade.connect("postgres");
-        let (began, mut killed) = (Instant::now(), 0);
-        wait_until("many workers to have been terminated", || {
-            killed += killer.one::<i64>(
-                "select count(*) filter (where pg_terminate_backend(pid))
-                   from (select pid from pg_stat_activity where application_name = 'worker'
-                          order by random() limit 1) victim",
-                &[],
-            );
-            std::thread::sleep(Duration::from_millis(fastrand::u64(..40)));
-            killed >= 50 && began.elapsed() > Duration::from_secs(2)
-        });
-        let sent = load.stop();
-        let top = cascade.settle("a", &["b", "c"]);
-        workers.stop();
-        all_alike(&cascade, sent, top);
-    }
+    let cascade = Cascade::ticking(&["a", "b", "c"]);
+    cascade.root("a");
+    cascade.subscribe("b", "branch", "a", "a");
+    cascade.subscribe("c", "leaf", "b", "a");
+    let workers = Workers::start(&cascade, &["a", "b", "c"]);
+    let load = Load::start(&cascade, &["a"], 2);
+    let mut killer = cascade.connect("postgres");
+    let mut killed = 0;
+    wait_until("many workers to have been terminated", || {
+        killed += killer.one::<i64>(
+            "select count(*) filter (where pg_terminate_backend(pid))
+               from (select pid from pg_stat_activity where application_name = 'worker'
+                      order by random() limit 1) victim",
+            &[],
+        );
+        std::thread::sleep(Duration::from_millis(fastrand::u64(..40)));
+        killed >= 50
+    });
+    let sent = load.stop();
+    let top = cascade.settle("a", &["b", "c"]);
+    workers.stop();
+    all_alike(&cascade, sent, top);
 }
 
 /// Where the branch stands is neither the begin nor the end of what its provider gives it: it says so, and does nothing.

@@ -26,6 +26,9 @@ fn a_root_takes_a_queue_that_is_there_as_it_is() {
         node.exec("select pgq.create_queue('q'), pgq.register_consumer('q', 'old')");
         node.tick("q", 3);
         node.expect("create_node('q', 'root', 'a', 'a_worker', null, null, null)", "200");
+        let positions = node.see("select queue_name, consumer_name, last_tick from pgq.get_consumer_info()");
+        assert_eq!(positions, ["(q,.global_watermark,4)", "(q,old,1)"]);
+        assert_eq!(node.see("table pgq_node.local_state"), ["(q,a_worker,a,4,,f,f)"]);
     });
 }
 
@@ -64,6 +67,11 @@ fn a_branch_that_begins_at_the_first_tick_needs_no_other() {
         node.exec(LOCATIONS);
         node.expect("create_node('q', 'branch', 'b', 'b_worker', 'a', 1, null)", "200");
         assert_eq!(node.see("select tick_id from pgq.tick"), ["(1)"]);
+    });
+    on_both(|node| {
+        node.exec(LOCATIONS);
+        node.expect("create_node('q', 'branch', 'b', 'b_worker', 'a', 2, null)", "200");
+        assert_eq!(node.see("select tick_id from pgq.tick order by 1"), ["(1)", "(2)"]);
     });
 }
 
@@ -227,5 +235,57 @@ fn a_dropped_node_can_be_made_again() {
         node.become_branch(5);
         node.exec("select pgq_node.drop_node('q', 'b')");
         node.become_leaf();
+    });
+}
+
+/// Nodes, consumers and locations have the same names in both queues.
+#[test]
+fn what_is_done_to_one_queue_leaves_the_other_alone() {
+    const OTHERS: [&str; 4] = [
+        "select * from pgq_node.node_location where queue_name = 'r' order by node_name",
+        "select queue_name, node_type, node_attrs from pgq_node.node_info where queue_name = 'r'",
+        "select * from pgq_node.local_state where queue_name = 'r' order by consumer_name",
+        "select consumer_name, last_tick from pgq.get_consumer_info('r')",
+    ];
+    on_both(|node| {
+        node.exec(
+            "select pgq_node.register_location('r', name, 'dbname=r_' || name, false) from unnest('{a,b,c}'::text[]) name;
+             select pgq_node.create_node('r', 'branch', 'b', 'b_worker', 'a', 70, null);
+             select pgq_node.register_consumer('r', 'reader', 'c', 50);
+             select pgq_node.set_consumer_error('r', 'reader', 'oops');
+             select pgq_node.set_consumer_uptodate('r', 'b_worker', true)",
+        );
+        let others = OTHERS.map(|query| node.see(query));
+        node.become_branch(7);
+        node.expect("register_location('q', 'c', 'dbname=c', false)", "200");
+        node.expect("register_location('q', 'c', null, true)", "200");
+        node.expect("register_consumer('q', 'reader', 'a', 5)", "200");
+        node.expect("register_consumer('q', 'reader', 'a', 6)", "201");
+        node.expect(
+            "get_consumer_state('q', 'reader')",
+            "100 node_type=branch node_name=b completed_tick=6 provider_node=a provider_location=dbname=a paused=f \
+             uptodate=f",
+        );
+        node.expect(
+            "get_node_info('q')",
+            "100 node_type=branch node_name=b global_watermark=7 local_watermark=7 provider_node=a \
+             provider_location=dbname=a worker_name=b_worker worker_paused=f worker_uptodate=f worker_last_tick=7",
+        );
+        node.expect("set_consumer_error('q', 'reader', 'disk full')", "100");
+        node.expect("set_consumer_completed('q', 'reader', 8)", "100");
+        node.expect("set_consumer_paused('q', 'reader', true)", "200");
+        node.expect("set_consumer_uptodate('q', 'reader', true)", "200");
+        node.expect("change_consumer_provider('q', 'reader', 'c')", "200");
+        node.expect("unregister_consumer('q', 'reader')", "200");
+        node.expect("unregister_location('q', 'c')", "200");
+        node.expect("set_node_attrs('q', 'a=1')", "200");
+        node.expect("promote_branch('q')", "200");
+        node.expect("set_global_watermark('q', 7)", "200");
+        for (step, answer) in [(1, "200"), (2, "200 last_tick=8"), (3, "200 last_tick=8")] {
+            node.expect(&format!("demote_root('q', {step}, 'a')"), answer);
+        }
+        node.expect("drop_node('q', 'c')", "200");
+        node.expect("drop_node('q', 'b')", "200");
+        assert_eq!(OTHERS.map(|query| node.see(query)), others);
     });
 }

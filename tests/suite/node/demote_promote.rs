@@ -1,8 +1,10 @@
 //! The root becomes a branch in three steps, and a branch becomes the root in one.
 
 use crate::node::{NODES, Node, on_both};
+use crate::ticker::FEW_SECONDS;
 use pgq_tests::client::{blocked, wait_until, wait_until_blocked};
 use pgq_tests::queue::{self, Consumer, Reading};
+use postgres::fallible_iterator::FallibleIterator;
 
 const TOO_LATE: &str = "select pgq.insert_event('q', 'kind', 'too late')";
 const FLAGS: &str = "select queue_external_ticker, queue_disable_insert from pgq.queue";
@@ -195,6 +197,7 @@ fn a_branch_becomes_the_root() {
         node.become_branch(7);
         node.copy_tick(8);
         node.exec("update pgq_node.local_state set uptodate = true");
+        node.exec("select setval('pgq.event_1_tick_seq', 2)");
         node.expect("promote_branch('q')", "200");
         assert_eq!(node.see(NODES), ["(q,root,b,b_worker,,)"]);
         assert_eq!(node.see("table pgq_node.local_state"), ["(q,b_worker,b,8,,f,f)"]);
@@ -315,6 +318,20 @@ fn the_last_tick_comes_after_that_of_a_ticker_at_work() {
     let (of_ticker, of_demotion) = (ticker.join().1, demoting.join().1);
     assert_eq!(of_demotion, of_ticker + 1);
     node.expect("demote_root('q', 3, 'b')", &format!("200 last_tick={of_demotion}"));
+}
+
+/// The workers of other nodes need not look for it.
+#[test]
+fn who_listens_is_told_of_the_last_tick() {
+    let mut node = Node::ours();
+    root(&mut node);
+    let mut worker = node.database.connect();
+    let listen: String = worker.one("select format('listen %I', pgq.queue_channel('q'))", &[]);
+    worker.exec(&listen);
+    node.expect("demote_root('q', 1, 'b')", "200");
+    node.expect("demote_root('q', 2, 'b')", "200 last_tick=4");
+    let told = worker.notifications().timeout_iter(FEW_SECONDS).next().unwrap();
+    assert_eq!(told.expect("a notification").payload(), "4");
 }
 
 #[test]

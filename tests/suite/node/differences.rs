@@ -289,6 +289,35 @@ fn a_node_that_is_none_keeps_others_queues() {
 }
 
 #[test]
+fn a_leaf_keeps_others_queues() {
+    differ(
+        |node| {
+            node.become_leaf();
+            node.exec("select pgq.create_queue('q'), pgq.register_consumer('q', 'c')");
+            let answer = node.ask("drop_node('q', 'l')");
+            format!("{answer}, {}", node.session.one::<i64>("select count(*) from pgq.queue", &[]))
+        },
+        "200, 0",
+        "200, 1",
+    );
+}
+
+#[test]
+fn while_a_root_is_demoted_its_watermark_stays() {
+    differ(
+        |node| {
+            node.become_root();
+            node.tick("q", 2);
+            node.exec("update pgq.tick set tick_time = now() - interval '1 hour'");
+            node.exec("select pgq_node.demote_root('q', 1, null)");
+            node.ask("maint_watermark('q')")
+        },
+        "XX000",
+        "0",
+    );
+}
+
+#[test]
 fn who_is_none_of_the_subscribers_is_not_found() {
     differ(
         |node| {

@@ -119,7 +119,10 @@ fn a_location_that_another_consumer_reads_from_stays() {
             "select pgq_node.register_location('q', 'c', 'dbname=c', false);
              select pgq_node.register_consumer('q', 'reader', 'c', 1)",
         );
+        let before = node.state();
         node.expect("unregister_location('q', 'c')", "23503");
+        node.expect("drop_node('q', 'c')", "23503");
+        assert_eq!(node.state(), before);
     });
 }
 

@@ -1,6 +1,6 @@
 //! pgq_node: sessions that meet. None is the victim of a deadlock, none believes what is not so any more.
 
-use pgq_tests::client::{Background, Session, wait_until_blocked};
+use pgq_tests::client::{Background, Session, blocked, wait_until, wait_until_blocked};
 use pgq_tests::queue;
 use pgq_tests::shared::Database;
 
@@ -63,6 +63,56 @@ fn meeting(
     let second = waiting(monitor, database.connect().spawn(second));
     holder.exec("commit");
     [first.join().1, second.join().1]
+}
+
+#[test]
+fn who_changes_the_nodes_of_a_queue_waits_for_whoever_does() {
+    let (database, mut monitor) = root();
+    let mut first = database.connect();
+    first.exec("begin; select pgq_node._lock('q')");
+    let calls = [
+        "register_location('q', 'c', 'dbname=c', false)",
+        "create_node('q', 'root', 'a', 'a_worker', null, null, null)",
+        "register_subscriber('q', 'c', 'c_worker', null)",
+        "register_consumer('q', 'reader', 'c', 1)",
+        "change_consumer_provider('q', 'reader', 'b')",
+        "set_global_watermark('q', null)",
+        "promote_branch('q')",
+        "demote_root('q', 2, 'b')",
+        "unregister_subscriber('q', 'c')",
+        "unregister_location('q', 'c')",
+        "drop_node('q', 'a')",
+    ];
+    let waiting = calls.map(|call| {
+        let session = database.connect().spawn(move |session| answer(session, call));
+        wait_until(call, || session.is_finished() || blocked(&mut monitor, session.pid()));
+        assert!(!session.is_finished(), "{call}");
+        session
+    });
+    monitor.exec("set lock_timeout = '5s'");
+    assert_eq!(answer(&mut monitor, "register_location('another', 'a', 'dbname=a', false)"), "200");
+    first.exec("commit");
+    let said = waiting.map(|session| session.join().1);
+    assert_eq!(said, ["200", "401", "200", "200", "200", "200", "301", "P0001", "200", "200", "200"]);
+}
+
+/// It comes back, and so soon.
+#[test]
+fn maintenance_leaves_a_queue_that_is_locked_to_the_next_time() {
+    let (database, mut session) = root();
+    session.exec(
+        "select pgq_node.set_subscriber_watermark('q', 'b', 2), pgq.register_consumer_at('q', 'b_worker', 2);
+         update pgq.tick set tick_time = now() - interval '1 hour'",
+    );
+    let mut first = database.connect();
+    first.exec("begin; select pgq_node._lock('q')");
+    let maintain = "select pgq_node.maint_watermark('q')";
+    let watermark = "select last_tick from pgq.get_consumer_info('q', '.global_watermark')";
+    for (end, position) in [("select 1", 1), ("commit", 2)] {
+        first.exec(end);
+        assert_eq!(session.one::<i32>(maintain, &[]), 0);
+        assert_eq!(session.one::<i64>(watermark, &[]), position);
+    }
 }
 
 const THE_QUEUE: &str = "pgq.queue where queue_name = 'q'";
@@ -167,4 +217,24 @@ fn a_worker_in_replica_role_removes_no_location_from_which_others_read() {
         "{}",
         error.message
     );
+}
+
+#[test]
+fn nor_one_from_which_others_are_just_to_read() {
+    for call in ["register_consumer('q', 'other', 'c', 1)", "change_consumer_provider('q', 'b_worker', 'c')"]
+    {
+        let (database, mut session) = branch();
+        session.exec("select from pgq_node.register_location('q', 'c', 'dbname=c', false)");
+        let mut first = database.connect();
+        first.exec("begin");
+        assert_eq!(answer(&mut first, call), "200");
+        let worker = database.connect().spawn(|worker| {
+            worker.exec("set session_replication_role = replica");
+            answer(worker, "unregister_location('q', 'c')")
+        });
+        wait_until_blocked(&mut session, worker.pid());
+        first.exec("commit");
+        let refused = if call.starts_with("register") { "23503" } else { "403" };
+        assert_eq!(worker.join().1, refused, "{call}");
+    }
 }

@@ -1,29 +1,27 @@
 //! Root, branch and leaf under load: the same ticks and the same events everywhere, whoever reads from whom.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::node::cascade::{
-    Cascade, Load, Pass, Ticks, Worker, Workers, completed, good, next_chapter, register_at, servers,
+    Cascade, Load, Pass, Worker, Workers, completed, good, next_chapter, register_at, servers,
 };
 use pgq_tests::client::{Session, wait_until};
 use pgq_tests::queue::{self, Consumer};
-use pgq_tests::server::Server;
 
-/// Lets things go on for a while.
-const A_WHILE: Duration = Duration::from_secs(2);
+/// Transactions of producers, enough for many batches.
+const MANY: usize = 150;
 
 /// Root `a`, branch `b` below it, leaf `c` below that.
-fn chain(server: &Server, ticks: Ticks) -> Cascade {
-    let cascade = Cascade::on(server, &["a", "b", "c"], ticks);
+fn chain(cascade: Cascade) -> Cascade {
     cascade.root("a");
-    if ticks == Ticks::ByHand {
-        // So that nobody's position is the first tick by chance.
-        queue::tick_now(&mut cascade.connect("a"), "q").unwrap();
-    }
+    // So that nobody's position is the first tick by chance.
+    queue::tick_now(&mut cascade.connect("a"), "q").unwrap();
     cascade.subscribe("b", "branch", "a", "a");
     cascade.subscribe("c", "leaf", "b", "a");
     cascade
 }
+
+const NODES: [&str; 3] = ["a", "b", "c"];
 
 /// The branch has the batches of the root, and the leaf has applied just their events.
 #[track_caller]
@@ -47,43 +45,37 @@ fn all_alike(cascade: &Cascade, nodes: [&str; 2], from: i64, to: i64, sent: &[St
 
 #[test]
 fn under_load_all_have_the_same() {
-    for server in servers() {
-        let cascade = chain(&server, Ticks::ByTheTicker);
-        let workers = Workers::start(&cascade, &["a", "b", "c"]);
-        let load = Load::start(&cascade, &["a"], 3);
-        std::thread::sleep(A_WHILE);
-        let sent = load.stop();
-        assert!(sent.len() > 100, "{}", sent.len());
-        let top = cascade.settle("a", &["b", "c"]);
-        all_alike(&cascade, ["a", "b"], 1, top, &sent);
-        assert_eq!(cascade.applied("b"), sent);
-        workers.stop();
-        assert_eq!(cascade.refusals(), [""; 0]);
-    }
+    let cascade = chain(Cascade::ticking(&NODES));
+    let workers = Workers::start(&cascade, &NODES);
+    let load = Load::start(&cascade, &["a"], 3);
+    load.go_on(MANY);
+    let sent = load.stop();
+    let top = cascade.settle("a", &["b", "c"]);
+    all_alike(&cascade, ["a", "b"], 1, top, &sent);
+    assert_eq!(cascade.applied("b"), sent);
+    workers.stop();
 }
 
 #[test]
 fn a_reader_goes_on_at_another_node_at_any_tick() {
-    for server in servers() {
-        let cascade = chain(&server, Ticks::ByTheTicker);
-        let workers = Workers::start(&cascade, &["a", "b", "c"]);
-        let load = Load::start(&cascade, &["a"], 2);
-        std::thread::sleep(A_WHILE);
-        load.stop();
-        let top = cascade.settle("a", &["b"]);
-        workers.stop();
-        let history = cascade.history("a", 1, top);
-        let mut sessions = ["a", "b"].map(|node| cascade.connect(node));
-        let wanderer = Consumer::new("q", "wanderer");
-        let mut stands = 1;
-        for chapter in &history {
-            let session = &mut sessions[fastrand::usize(..2)];
-            register_at(session, "wanderer", stands).unwrap();
-            assert_eq!(next_chapter(session, &wanderer).as_ref(), Some(chapter));
-            stands = chapter.tick.0;
-        }
-        assert_eq!(stands, top);
+    let cascade = chain(Cascade::ticking(&NODES));
+    let workers = Workers::start(&cascade, &NODES);
+    let load = Load::start(&cascade, &["a"], 2);
+    load.go_on(MANY);
+    load.stop();
+    let top = cascade.settle("a", &["b"]);
+    workers.stop();
+    let history = cascade.history("a", 1, top);
+    let mut sessions = ["a", "b"].map(|node| cascade.connect(node));
+    let wanderer = Consumer::new("q", "wanderer");
+    let mut stands = 1;
+    for chapter in &history {
+        let session = &mut sessions[fastrand::usize(..2)];
+        register_at(session, "wanderer", stands).unwrap();
+        assert_eq!(next_chapter(session, &wanderer).as_ref(), Some(chapter));
+        stands = chapter.tick.0;
     }
+    assert_eq!(stands, top);
 }
 
 /// Moves the worker of a node to another provider, as the administrator's program does.
@@ -113,25 +105,23 @@ fn pause(session: &mut Session, worker: &str, paused: bool) {
 
 #[test]
 fn a_leaf_changes_its_provider_forth_and_back_under_load() {
-    for server in servers() {
-        let cascade = chain(&server, Ticks::ByTheTicker);
-        let workers = Workers::start(&cascade, &["a", "b", "c"]);
-        let load = Load::start(&cascade, &["a"], 2);
-        for _ in 0..3 {
-            change_provider(&cascade, "c", "b", "a");
-            change_provider(&cascade, "c", "a", "b");
-        }
-        let sent = load.stop();
-        let top = cascade.settle("a", &["b", "c"]);
-        all_alike(&cascade, ["a", "b"], 1, top, &sent);
-        workers.stop();
+    let cascade = chain(Cascade::ticking(&NODES));
+    let workers = Workers::start(&cascade, &NODES);
+    let load = Load::start(&cascade, &["a"], 2);
+    for _ in 0..3 {
+        change_provider(&cascade, "c", "b", "a");
+        change_provider(&cascade, "c", "a", "b");
     }
+    let sent = load.stop();
+    let top = cascade.settle("a", &["b", "c"]);
+    all_alike(&cascade, ["a", "b"], 1, top, &sent);
+    workers.stop();
 }
 
 #[test]
 fn watermarks_hold_back_rotation_and_release_it() {
     for server in servers() {
-        let cascade = chain(&server, Ticks::ByHand);
+        let cascade = chain(Cascade::on(&server, &NODES));
         let [mut root, mut branch] = ["a", "b"].map(|node| cascade.connect(node));
         for session in [&mut root, &mut branch] {
             session.exec("select pgq.set_queue_config('q', 'rotation_period', '0')");
@@ -211,32 +201,29 @@ fn switch_over(cascade: &Cascade, old: &str, new: &str) {
 
 #[test]
 fn the_root_moves_forth_and_back_under_load() {
-    for server in servers() {
-        let cascade = chain(&server, Ticks::ByTheTicker);
-        let workers = Workers::start(&cascade, &["a", "b", "c"]);
-        let load = Load::start(&cascade, &["a", "b"], 3);
-        for _ in 0..2 {
-            switch_over(&cascade, "a", "b");
-            std::thread::sleep(A_WHILE / 4);
-            switch_over(&cascade, "b", "a");
-            std::thread::sleep(A_WHILE / 4);
-        }
-        let sent = load.stop();
-        assert!(sent.len() > 100, "{}", sent.len());
-        let top = cascade.settle("a", &["b", "c"]);
-        all_alike(&cascade, ["a", "b"], 1, top, &sent);
-        workers.stop();
-        // Both had their time as root and as branch.
-        let here = |node: &str| cascade.applied(node).len();
-        assert!(here("a") > 0 && here("b") > 0 && here("a") < sent.len() && here("b") < sent.len());
+    let cascade = chain(Cascade::ticking(&NODES));
+    let workers = Workers::start(&cascade, &NODES);
+    let load = Load::start(&cascade, &["a", "b"], 3);
+    for _ in 0..2 {
+        switch_over(&cascade, "a", "b");
+        load.go_on(MANY / 4);
+        switch_over(&cascade, "b", "a");
+        load.go_on(MANY / 4);
     }
+    let sent = load.stop();
+    let top = cascade.settle("a", &["b", "c"]);
+    all_alike(&cascade, ["a", "b"], 1, top, &sent);
+    workers.stop();
+    // Both had their time as root and as branch.
+    let here = |node: &str| cascade.applied(node).len();
+    assert!(here("a") > 0 && here("b") > 0 && here("a") < sent.len() && here("b") < sent.len());
 }
 
 /// The root `a` is dead. Of its branches `b` and `c`, `c` has come further, and `b` is to be root.
 #[test]
 fn a_branch_takes_over_from_a_dead_root() {
     for server in servers() {
-        let cascade = Cascade::on(&server, &["a", "b", "c"], Ticks::ByHand);
+        let cascade = Cascade::on(&server, &NODES);
         cascade.root("a");
         cascade.subscribe("b", "branch", "a", "a");
         cascade.subscribe("c", "branch", "a", "a");
@@ -315,6 +302,6 @@ fn our_ticker_keeps_the_global_watermark_up() {
     let began = Instant::now();
     session.exec("update pgq.tick set tick_time = tick_time - interval '6 minutes'");
     wait_until("the watermark to move", || session.one::<i64>(position, &[]) > before);
-    wait_until("the others to be told", || session.one::<i64>(told, &[]) == 1);
+    wait_until("the others to be told", || session.one::<i64>(told, &[]) > 0);
     assert!(began.elapsed() < crate::ticker::FEW_SECONDS, "{:?}", began.elapsed());
 }

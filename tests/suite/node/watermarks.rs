@@ -19,9 +19,11 @@ fn root_at_three(node: &mut Node) {
 fn the_root_takes_its_local_watermark_and_tells_all() {
     on_both(|node| {
         root_at_three(node);
+        node.exec("select pgq_node.register_consumer('q', 'reader', 'b', 1)");
         node.expect("set_global_watermark('q', null)", "200");
         assert_eq!(node.see(GLOBAL), ["(3)"]);
-        assert_eq!(node.see("select last_tick_id from pgq_node.local_state"), ["(3)"]);
+        let positions = "select consumer_name, last_tick_id from pgq_node.local_state order by 1";
+        assert_eq!(node.see(positions), ["(a_worker,3)", "(reader,1)"]);
         assert_eq!(node.events().last().unwrap(), "(q,pgq.global-watermark,3,q,,,)");
         node.expect("set_global_watermark('q', null)", "200");
         node.events();
@@ -97,7 +99,7 @@ fn lag(node: &mut Node, age: &str) {
 fn maintenance_moves_what_lags_by_five_minutes() {
     on_both(|node| {
         root_at_three(node);
-        lag(node, "4 minutes 50 seconds");
+        lag(node, "4 minutes 30 seconds");
         let before = node.state();
         node.expect("maint_watermark('q')", "0");
         assert_eq!(node.state(), before);
@@ -147,4 +149,19 @@ fn the_schema_needs_no_upgrade() {
     on_both(|node| {
         node.expect("upgrade_schema()", "0");
     });
+}
+
+#[test]
+fn older_tables_get_the_columns_that_they_lack() {
+    let mut node = Node::ours();
+    root_at_three(&mut node);
+    for (older, changes) in [("drop final_tick, drop node_attrs", "2"), ("drop final_tick", "1")] {
+        node.exec(&format!("alter table pgq_node.node_info {older}"));
+        node.expect("upgrade_schema()", changes);
+        node.expect("upgrade_schema()", "0");
+    }
+    node.expect("set_node_attrs('q', 'a=1')", "200");
+    for (step, answer) in [(1, "200"), (2, "200 last_tick=6"), (3, "200 last_tick=6")] {
+        node.expect(&format!("demote_root('q', {step}, 'b')"), answer);
+    }
 }
