@@ -7,6 +7,7 @@ REVOKE ALL ON FUNCTION
     pgq_node._lock(text),
     pgq_node._newest_tick(text),
     pgq_node._position(text, text),
+    pgq_node._require_location(text, text),
     pgq_node.change_consumer_provider(text, text, text),
     pgq_node.create_node(text, text, text, text, text, bigint, text),
     pgq_node.demote_root(text, integer, text),

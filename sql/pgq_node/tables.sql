@@ -43,7 +43,7 @@ COMMENT ON COLUMN pgq_node.node_info.node_name IS 'Name of this node.';
 COMMENT ON COLUMN pgq_node.node_info.worker_name IS 'The consumer that keeps this node up.';
 COMMENT ON COLUMN pgq_node.node_info.combined_queue IS 'Leaf only: the local queue into which its events are merged.';
 COMMENT ON COLUMN pgq_node.node_info.node_attrs IS 'Settings of the node, urlencoded.';
-COMMENT ON COLUMN pgq_node.node_info.final_tick IS 'The tick behind which a root that is being demoted has no events; NULL otherwise.';
+COMMENT ON COLUMN pgq_node.node_info.final_tick IS 'The tick behind which a root had no events when its demotion took it; else NULL.';
 
 CREATE TABLE pgq_node.local_state (
     queue_name      text        NOT NULL,

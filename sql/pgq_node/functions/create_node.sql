@@ -43,6 +43,8 @@ BEGIN
     IF ret_note IS NOT NULL THEN
         RETURN;
     END IF;
+    PERFORM pgq_node._require_location(i_queue_name, i_node_name),
+            pgq_node._require_location(i_queue_name, i_provider_name);
     INSERT INTO pgq_node.node_info (queue_name, node_type, node_name, worker_name, combined_queue)
     VALUES (i_queue_name, i_node_type, i_node_name, i_worker_name, i_combined_queue)
     ON CONFLICT DO NOTHING;

@@ -67,6 +67,7 @@ BEGIN
             ret_note := format('Node "%s" of queue "%s" cannot be its own provider', i_new_provider, i_queue_name);
             RETURN;
         END IF;
+        PERFORM pgq_node._require_location(i_queue_name, i_new_provider);
         UPDATE pgq_node.node_info n SET node_type = 'branch', final_tick = NULL WHERE n.queue_name = i_queue_name;
         UPDATE pgq_node.local_state s SET provider_node = i_new_provider, last_tick_id = last_tick, uptodate = false
          WHERE s.queue_name = i_queue_name AND s.consumer_name = node.worker_name;

@@ -30,6 +30,8 @@ BEGIN
         DELETE FROM pgq_node.local_state s WHERE s.queue_name = i_queue_name;
         DELETE FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name;
         DELETE FROM pgq_node.node_location l WHERE l.queue_name = i_queue_name;
+        ret_note := CASE WHEN is_node THEN format('Node "%s" of queue "%s" dropped', i_node_name, i_queue_name)
+                         ELSE format('This database is no node of queue "%s"', i_queue_name) END;
     ELSIF EXISTS (SELECT FROM pgq_node.local_state s
                    WHERE s.queue_name = i_queue_name AND s.consumer_name = here.worker_name
                      AND s.provider_node = i_node_name) THEN
@@ -37,10 +39,9 @@ BEGIN
         ret_note := format('Node "%s" provides this node with queue "%s"', i_node_name, i_queue_name);
         RETURN;
     ELSE
-        PERFORM pgq_node.unregister_location(i_queue_name, i_node_name);
+        SELECT u.ret_note INTO ret_note FROM pgq_node.unregister_location(i_queue_name, i_node_name) u;
     END IF;
     ret_code := 200;
-    ret_note := format('Node "%s" of queue "%s" dropped', i_node_name, i_queue_name);
 END
 $$;
 

@@ -41,10 +41,10 @@ BEGIN
                            i_queue_name, completed, node.worker_name);
         RETURN;
     END IF;
+    UPDATE pgq_node.node_info n SET node_type = 'root' WHERE n.queue_name = i_queue_name;
     PERFORM pgq.seq_setval(node.queue_tick_seq, newest_tick),
             pgq.set_queue_config(i_queue_name, 'disable_insert', 'false'),
             pgq.set_queue_config(i_queue_name, 'external_ticker', 'false');
-    UPDATE pgq_node.node_info n SET node_type = 'root' WHERE n.queue_name = i_queue_name;
     UPDATE pgq_node.local_state s SET provider_node = node.node_name, last_tick_id = newest_tick, uptodate = false
      WHERE s.queue_name = i_queue_name AND s.consumer_name = node.worker_name;
     ret_code := 200;

@@ -21,6 +21,7 @@ BEGIN
         ret_note := format('This database is no node of queue "%s"', i_queue_name);
         RETURN;
     END IF;
+    PERFORM pgq_node._require_location(i_queue_name, i_provider_node);
     INSERT INTO pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id)
     VALUES (i_queue_name, i_consumer_name, i_provider_node, i_custom_tick_id)
     ON CONFLICT DO NOTHING;

@@ -36,6 +36,7 @@ BEGIN
         ret_note := format('Worker "%s": names that begin with a dot are those of watermarks', i_remote_worker_name);
         RETURN;
     END IF;
+    PERFORM pgq_node._require_location(i_queue_name, i_remote_node_name);
     SELECT s.subscriber_node INTO other_node
       FROM pgq_node.subscriber_info s
      WHERE s.queue_name = i_queue_name AND s.worker_name = i_remote_worker_name AND s.subscriber_node <> i_remote_node_name;

@@ -40,10 +40,12 @@ fn a_queue_with_subscribers_can_be_dropped_by_force() {
             let gentle = outcome(node, "select pgq.drop_queue('q')");
             let forced = outcome(node, "select pgq.drop_queue('q', true)");
             let left = "select (select count(*) from pgq.queue) + (select count(*) from pgq.consumer)
-                             + (select count(*) from pgq_node.subscriber_info)";
+                             + (select count(*) from pgq_node.subscriber_info)
+                             + (select count(*) from pgq_node.local_state)
+                             + (select count(*) from pgq_node.node_info)";
             format!("{gentle}, {forced}, {}", node.session.one::<i64>(left, &[]))
         },
-        "P0001, 23503, 5",
+        "P0001, 23503, 7",
         "P0001, done, 0",
     );
 }
@@ -61,9 +63,52 @@ fn dropping_one_queue_leaves_the_subscribers_of_others() {
     );
     node.expect("get_subscriber_info('q')", "");
     node.expect("get_subscriber_info('r')", "node_name=b worker_name=b_worker node_watermark=1");
-    // The rest of the node goes as ever.
-    node.expect("drop_node('q', 'a')", "200");
     assert_eq!(node.see(NODES), ["(r,root,a,a_worker,,)"]);
+}
+
+#[test]
+fn a_branch_cannot_be_opened_by_hand() {
+    differ(
+        |node| {
+            node.become_branch(7);
+            let open = outcome(node, "update pgq.queue set queue_ticker_max_count = 7");
+            let settings = [("external_ticker", "off"), ("ticker_max_count", "9"), ("external_ticker", "on")];
+            let set = settings.map(|(name, value)| {
+                outcome(node, &format!("select pgq.set_queue_config('q', '{name}', '{value}')"))
+            });
+            format!("{open}; {}", set.join(", "))
+        },
+        "done; done, done, done",
+        "done; 55000, done, done",
+    );
+    let mut node = Node::ours();
+    node.become_branch(7);
+    let error = node.session.error("select pgq.set_queue_config('q', 'disable_insert', 'false')");
+    assert_eq!((error.code.as_str(), error.hint.unwrap().contains("promote_branch")), ("55000", true));
+    assert_eq!(
+        node.see("select queue_external_ticker, queue_disable_insert from pgq.queue"),
+        ["(t,t)"]
+    );
+    node.expect("promote_branch('q')", "200");
+}
+
+#[test]
+fn a_node_that_is_not_listed_is_refused_with_advice() {
+    let mut node = Node::ours();
+    node.become_root();
+    for role in ["origin", "replica"] {
+        node.exec(&format!("set session_replication_role = {role}"));
+        for call in [
+            "register_subscriber('q', 'nowhere', 'worker', null)",
+            "register_consumer('q', 'reader', 'nowhere', 1)",
+            "create_node('other', 'root', 'nowhere', 'worker', null, null, null)",
+        ] {
+            let error = node.session.error(&format!("select pgq_node.{call}"));
+            assert_eq!(error.code, "23503", "{call}");
+            assert!(error.message.contains("\"nowhere\""), "{error:?}");
+            assert!(error.hint.unwrap().contains("pgq_node.register_location"), "{call}");
+        }
+    }
 }
 
 #[test]

@@ -121,8 +121,9 @@ const THE_QUEUE: &str = "pgq.queue where queue_name = 'q'";
 fn removing_a_queue_and_moving_its_watermarks_wait_for_each_other_in_one_order() {
     for (call, then) in [
         ("set_subscriber_watermark('q', 'b', 2)", "404"),
-        ("set_global_watermark('q', 2)", "P0001"),
-        ("drop_node('q', 'a')", "P0001"),
+        ("set_global_watermark('q', 2)", "404"),
+        ("register_subscriber('q', 'b', 'b_worker', null)", "404"),
+        ("drop_node('q', 'a')", "200"),
     ] {
         let (database, mut session) = root();
         let said =
