@@ -32,8 +32,7 @@ BEGIN
     END IF;
     SELECT s.provider_node, s.last_tick_id INTO before
       FROM pgq_node.local_state s
-     WHERE s.queue_name = i_queue_name AND s.consumer_name = i_consumer_name
-       FOR UPDATE;
+     WHERE s.queue_name = i_queue_name AND s.consumer_name = i_consumer_name;
     UPDATE pgq_node.local_state s
        SET provider_node = i_provider_node, last_tick_id = i_custom_tick_id, uptodate = false
      WHERE s.queue_name = i_queue_name AND s.consumer_name = i_consumer_name;

@@ -16,7 +16,7 @@ BEGIN
     SELECT part.worker_name INTO leaf_worker
       FROM pgq_node.node_info part
       JOIN pgq_node.node_info combined ON combined.queue_name = part.combined_queue
-     WHERE part.queue_name = i_part_queue_name AND part.node_type = 'leaf'
+     WHERE part.queue_name = i_part_queue_name
        AND combined.queue_name = i_combined_queue_name AND combined.node_type = 'branch';
     IF NOT FOUND THEN
         ret_code := 201;

@@ -1,6 +1,6 @@
 //! The member list of a queue: what register_location and unregister_location make of it.
 
-use crate::node::on_both;
+use crate::node::{Node, on_both};
 
 #[test]
 fn locations_are_known_before_the_node_is() {
@@ -148,4 +148,12 @@ fn unknown_locations_are_told_apart() {
         node.expect("unregister_location(null, 'a')", "301");
         node.expect("unregister_location('q', null)", "301");
     });
+}
+
+#[test]
+fn a_root_tells_nothing_of_a_node_without_a_name() {
+    let mut node = Node::ours();
+    node.become_root();
+    node.expect("unregister_location('q', null)", "301");
+    assert_eq!(node.events(), [""; 0]);
 }

@@ -147,6 +147,24 @@ fn a_node_that_subscribes_while_its_subscription_ends_is_subscribed_anew() {
     assert_eq!(session.column::<String>(subscribed, &[]), [".b.watermark", ".global_watermark", "b_worker"]);
 }
 
+/// The consumers of a node have the same names in all queues.
+#[test]
+fn a_node_leaves_one_queue_while_it_subscribes_to_another() {
+    let (database, mut session) = root();
+    session.exec(
+        "select pgq_node.register_location('r', name, 'dbname=' || name, false) from unnest('{a,b}'::text[]) name;
+         select pgq_node.create_node('r', 'root', 'a', 'a_worker', null, null, null)",
+    );
+    let said = meeting(
+        &database,
+        &mut session,
+        "pgq.consumer where co_name = 'b_worker'",
+        |session| answer(session, "unregister_subscriber('q', 'b')"),
+        |session| answer(session, "register_subscriber('r', 'b', 'b_worker', null)"),
+    );
+    assert_eq!(said, ["200", "200"]);
+}
+
 #[test]
 fn dropping_a_branch_lets_its_worker_finish_the_batch() {
     let (database, mut monitor) = branch();
@@ -173,6 +191,32 @@ fn a_branch_whose_worker_is_just_copying_a_batch_is_not_promoted() {
     assert_eq!(promoting.join().1, "409");
     let state = "select node_type || ' ' || completed_tick from pgq_node.get_worker_state('q')";
     assert_eq!(monitor.one::<String>(state, &[]), "branch 2");
+}
+
+#[test]
+fn what_is_told_of_a_consumer_is_what_the_one_before_left() {
+    for (before, call, told) in [
+        (
+            "set_consumer_paused('q', 'b_worker', true)",
+            "set_consumer_paused('q', 'b_worker', true)",
+            "was paused before",
+        ),
+        (
+            "set_consumer_completed('q', 'b_worker', 9)",
+            "register_consumer('q', 'b_worker', 'a', 5)",
+            "from tick 9 ",
+        ),
+    ] {
+        let (database, mut monitor) = branch();
+        let mut first = database.connect();
+        first.exec(&format!("begin; select pgq_node.{before}"));
+        let note = format!("select ret_note from pgq_node.{call}");
+        let second = database.connect().spawn(move |session| session.one::<String>(&note, &[]));
+        wait_until_blocked(&mut monitor, second.pid());
+        first.exec("commit");
+        let note = second.join().1;
+        assert!(note.contains(told), "{note}");
+    }
 }
 
 #[test]

@@ -334,3 +334,11 @@ fn elsewhere_the_parts_are_left_alone() {
         node.expect("set_partition_watermark('all', 'q', 8)", "201");
     });
 }
+
+#[test]
+fn a_merge_leaf_without_a_node_of_its_combined_queue_has_no_work() {
+    let mut node = Node::ours();
+    merging(&mut node, None);
+    let answer = node.ask("get_worker_state('part1')");
+    assert!(answer.starts_with("404 ") && answer.contains(" combined_queue=all"), "{answer}");
+}
