@@ -85,10 +85,7 @@ fn a_branch_cannot_be_opened_by_hand() {
     node.become_branch(7);
     let error = node.session.error("select pgq.set_queue_config('q', 'disable_insert', 'false')");
     assert_eq!((error.code.as_str(), error.hint.unwrap().contains("promote_branch")), ("55000", true));
-    assert_eq!(
-        node.see("select queue_external_ticker, queue_disable_insert from pgq.queue"),
-        ["(t,t)"]
-    );
+    assert_eq!(node.see("select queue_external_ticker, queue_disable_insert from pgq.queue"), ["(t,t)"]);
     node.expect("promote_branch('q')", "200");
 }
 
