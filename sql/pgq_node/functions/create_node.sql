@@ -22,6 +22,8 @@ BEGIN
     PERFORM pgq_node._lock(i_queue_name);
     ret_code := 401;
     ret_note := CASE
+        WHEN EXISTS (SELECT FROM pgq_node.node_info n WHERE n.queue_name = i_queue_name) THEN
+            format('This database has its node of queue "%s" already', i_queue_name)
         WHEN i_node_type IS NULL OR i_node_type NOT IN ('root', 'branch', 'leaf') THEN
             format('Node type "%s" is none of root, branch, leaf', i_node_type)
         WHEN i_worker_name IS NULL THEN
@@ -46,12 +48,7 @@ BEGIN
     PERFORM pgq_node._require_location(i_queue_name, i_node_name),
             pgq_node._require_location(i_queue_name, i_provider_name);
     INSERT INTO pgq_node.node_info (queue_name, node_type, node_name, worker_name, combined_queue)
-    VALUES (i_queue_name, i_node_type, i_node_name, i_worker_name, i_combined_queue)
-    ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-        ret_note := format('This database has its node of queue "%s" already', i_queue_name);
-        RETURN;
-    END IF;
+    VALUES (i_queue_name, i_node_type, i_node_name, i_worker_name, i_combined_queue);
 
     IF i_node_type <> 'leaf' THEN
         PERFORM pgq.create_queue(i_queue_name);

@@ -42,14 +42,11 @@ BEGIN
     END IF;
     IF here.node_type = 'root' THEN
         watermark := coalesce(watermark, pgq_node._local_watermark(i_queue_name));
-    END IF;
-    -- Before the event: drop_queue() locks the queue before its tables.
-    PERFORM pgq.register_consumer_at(i_queue_name, '.global_watermark', watermark);
-    IF here.node_type = 'root' THEN
         PERFORM pgq.insert_event(i_queue_name, 'pgq.global-watermark', watermark::text, i_queue_name, NULL, NULL, NULL);
         UPDATE pgq_node.local_state s SET last_tick_id = watermark
          WHERE s.queue_name = i_queue_name AND s.consumer_name = here.worker_name;
     END IF;
+    PERFORM pgq.register_consumer_at(i_queue_name, '.global_watermark', watermark);
     ret_code := 200;
     ret_note := format('Global watermark of queue "%s" is %s', i_queue_name, watermark);
 END

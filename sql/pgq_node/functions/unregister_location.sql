@@ -38,7 +38,7 @@ BEGIN
               USING ERRCODE = 'foreign_key_violation',
                     HINT = 'pgq_node.change_consumer_provider() lets it read from another node.';
     END IF;
-    -- Also when it was not listed here: others may know it. First, as drop_queue() locks the tables first.
+    -- Also when it is not listed here: others may know it.
     IF here.node_type = 'root' AND i_node_name IS NOT NULL THEN
         PERFORM pgq.insert_event(i_queue_name, 'pgq.unregister-location', i_node_name, i_queue_name, NULL, NULL, NULL);
     END IF;
