@@ -5,7 +5,9 @@
 //! the row names. If the row was the old one, the rotation had not committed yet, so the id is below the one that
 //! ends the rotation, and readers look into the old table for it (see `pgq_core::rotation`). What was read stays
 //! right for the rest of the transaction: the table cannot be emptied while the id is in progress. Only the queue's
-//! settings are looked at again by each statement, so that a queue that is closed is closed to open transactions too.
+//! settings are looked at again, under the lock and by each statement: a queue that is closed is closed to open
+//! transactions too, and who closes one and then locks its tables, as the end of a root's life does, has all its
+//! writers behind it.
 //!
 //! Per session the place of the row, the OIDs and the index list are kept, until the server says that one of the
 //! relations changed.
@@ -235,8 +237,7 @@ impl Memory {
             if watch::change() != change {
                 continue;
             }
-            // Who closes a queue and then waits for its writers finds those that have the lock. Who gets it later
-            // must see the queue closed.
+            // What was set while this waited for the lock.
             let Some(settings) = queues.settings(name, row.place) else {
                 continue;
             };

@@ -47,7 +47,7 @@ static SERVED: Statement = Statement::reading(
 /// The node that reads from this queue by way of the consumer, or has its needs kept by it. The node that is here keeps by
 /// one of them what all nodes need.
 pub fn node_served_by(queue_id: i32, consumer_id: i32) -> Option<Vec<u8>> {
-    if !has(&HAS_NODES) || !has(&HAS_SUBSCRIBERS) {
+    if !has(&HAS_SUBSCRIBERS) {
         return None;
     }
     let node = SERVED.rows_in(View::Latest, &[queue_id.into(), consumer_id.into()]).first();
@@ -70,7 +70,7 @@ static FORGET: [Statement; 3] = [forget!("subscriber_info"), forget!("local_stat
 
 /// Forgets that this database is a node of the queue, and who reads from it. The list of all nodes stays.
 pub fn forget_node(queue_id: i32) {
-    if has(&HAS_NODES) && has(&HAS_SUBSCRIBERS) {
+    if has(&HAS_SUBSCRIBERS) {
         FORGET.iter().for_each(|table| _ = table.rows_in(View::Latest, &[queue_id.into()]));
     }
 }
