@@ -95,7 +95,8 @@ fn without_server(settings: &Settings, steps: &mut Steps) -> Outcome {
     steps.step("unit and property tests", || {
         let ours = ["--package", "pgq-core", "--package", "pgq-bgworker", "--package", "xtask"];
         let kit = ["--package", "pgq-tests", "--lib"];
-        for packages in [ours.as_slice(), &kit] {
+        let companion = ["--package", "skytools", "--lib", "--bins"];
+        for packages in [ours.as_slice(), &kit, &companion] {
             match count_tests(cargo(settings, "test").arg("--quiet").args(packages))? {
                 0 => return fail("no unit test ran"),
                 _ => continue,
@@ -157,6 +158,7 @@ fn with_server(settings: &Settings, steps: &mut Steps) -> Outcome<u64> {
 
 fn client_suite(settings: &Settings, filters: &[String]) -> Command {
     let mut suite = cargo(settings, "test");
-    suite.args(["--package", "pgq-tests", "--test", "suite", "--"]).args(filters);
+    suite.args(["--package", "pgq-tests", "--test", "suite"]);
+    suite.args(["--package", "skytools", "--test", "skytools", "--"]).args(filters);
     suite
 }

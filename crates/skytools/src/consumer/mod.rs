@@ -1,0 +1,26 @@
+//! The loop of a consumer: next batch, events, finish.
+//!
+//! ```text
+//! Subscription ──► Batch ──► Handler ──► Position ──► finish
+//! next_batch       events    yours       where the    the queue
+//!                  one by    done,       result is:   hands out
+//!                  one       retry       once only    the next
+//! ```
+//!
+//! All consumers are one loop. They differ in where the position is kept: see [`Position`].
+
+mod batch;
+mod event;
+mod handler;
+mod keys;
+mod position;
+mod round;
+mod subscription;
+
+pub use batch::{Batch, BatchInfo, Finished};
+pub use event::Event;
+pub use handler::{Handler, Verdict};
+pub use keys::CONSUMER_KEYS;
+pub use position::{InQueue, Look, Position};
+pub use round::Consumer;
+pub use subscription::{Selection, Subscription};

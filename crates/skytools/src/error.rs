@@ -1,0 +1,108 @@
+//! What can go wrong, cut by what is to be done about it.
+
+use std::io;
+
+use tokio_postgres::error::SqlState;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The user asks for what cannot be: a bad key, a bad argument. One line, exit status 1, no second try.
+    #[error("{0}")]
+    Usage(String),
+    /// A server, or the way to it, failed.
+    #[error("{connection}: {}", told(source))]
+    Database {
+        /// The key or name under which the connection is known.
+        connection: String,
+        /// The statement that failed, if it was one.
+        query: Option<String>,
+        /// What the driver says.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A file or a socket.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done: "read /etc/x.ini".
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// Data or a state that should not be.
+    #[error("{0}")]
+    Bad(String),
+    /// The work was stopped before its end, on request.
+    #[error("stopped")]
+    Stopped,
+    /// Whatever the code of a user of this crate returned.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// A usage error with this message.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    /// Data or a state that should not be, told in this message.
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::Bad(message.into())
+    }
+
+    /// For `map_err`: an I/O error with what was being done.
+    pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// Any other error, as `?` on a foreign one wants it: `.map_err(Error::other)`.
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// The SQLSTATE, when a server raised it.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        match self {
+            Self::Database { source, .. } => source.code(),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection it came from is of no more use.
+    #[must_use]
+    pub fn is_lost_connection(&self) -> bool {
+        match self {
+            Self::Database { source, .. } => {
+                source.is_closed() || source.as_db_error().is_none_or(|e| e.severity() == "FATAL")
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The server's message with its detail and hint, as psql shows them; the driver's text otherwise.
+fn told(error: &tokio_postgres::Error) -> String {
+    let Some(db) = error.as_db_error() else {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            text.push_str(&format!(": {inner}"));
+            cause = inner.source();
+        }
+        return text;
+    };
+    let mut text = db.message().to_owned();
+    for (label, more) in [("DETAIL", db.detail()), ("HINT", db.hint())] {
+        if let Some(more) = more {
+            text.push_str(&format!("\n{label}: {more}"));
+        }
+    }
+    text
+}

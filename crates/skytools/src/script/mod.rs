@@ -1,0 +1,21 @@
+//! The frame of a program: a name, its keys, and a step of work.
+//!
+//! ```text
+//! Program ──► switches ──► Config ──► log ──► pid file, daemon ──► Job::startup ──► loop ──► Job::shutdown
+//! keys,       --ini, -V    INI file           -d                                    │ reload, work, stats,
+//! switches    end here     --set                                                    │ old connections, sleep
+//! ```
+
+mod config;
+mod job;
+mod key;
+mod program;
+mod stats;
+mod stop;
+
+pub use config::Config;
+pub use job::{Job, Next, Script};
+pub use key::{Key, KeyGroup, Kind, Presence};
+pub use program::Program;
+pub use stats::Stats;
+pub use stop::Stop;

@@ -1,0 +1,127 @@
+//! A folder with INI files, and the programs that run in it. Both go away with the test.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pgq_tests::client::wait_until;
+use pgq_tests::shared::Database;
+
+/// How the programs of this package reach a database of the kit.
+pub fn conninfo(database: &Database) -> String {
+    database.cluster().conninfo(database.name())
+}
+
+/// A folder of its own.
+pub struct Workplace(PathBuf);
+
+impl Workplace {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self(nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-test-XXXXXX")).unwrap())
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Reads a file.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// A program of this package (`env!("CARGO_BIN_EXE_…")`), at home in the folder, with nobody's settings in its
+    /// environment.
+    pub fn program(&self, binary: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
+        command.args(arguments).current_dir(&self.0).env_clear().env("HOME", &self.0).env("TZ", "UTC");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, binary: &str, arguments: &[&str]) -> Output {
+        self.program(binary, arguments).output().unwrap()
+    }
+
+    /// Starts it; what it says goes to `NAME.out`.
+    pub fn start(&self, name: &str, binary: &str, arguments: &[&str]) -> Running {
+        let said = self.path(&format!("{name}.out"));
+        let file = std::fs::File::create(&said).unwrap();
+        let mut command = self.program(binary, arguments);
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        Running { child, said }
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A program that runs; killed at the end of the test.
+pub struct Running {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Running {
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// All it has said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.said).unwrap()
+    }
+
+    /// Waits until it has said so.
+    pub fn wait_for(&self, text: &str) {
+        wait_until(&format!("{text:?} in {:?}", self.said), || self.said().contains(text));
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn end(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("the program to end", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// Waits for its end: its exit status, or that it was killed.
+    pub fn exit_code(&mut self) -> i32 {
+        let status = self.end();
+        status.code().unwrap_or_else(|| panic!("killed by signal {:?}", status.signal()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,9 @@
+//! The programs as people run them, and the library on real servers: one binary, one module a topic.
+//!
+//! The servers come from the kit of the workspace's client suite: `PGQ_SERVER` names the programs of a PostgreSQL
+//! with our extension, `PGQ_PEER` one with the original's.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
+mod kit;
+mod simple;
