@@ -7,18 +7,27 @@
 //! ```
 
 mod config;
+mod control;
+mod daemon;
+mod failures;
 mod job;
 mod key;
 mod launch;
 mod loader;
+mod pidfile;
 mod program;
+mod reload;
+mod rounds;
+mod signals;
 mod stats;
 mod stop;
 
 pub use config::Config;
+use control::Control;
 pub use job::{Job, Next, Script};
 pub use key::{Key, KeyGroup, Kind, Presence};
 pub use loader::Loader;
 pub use program::Program;
+pub use reload::Reload;
 pub use stats::Stats;
 pub use stop::Stop;

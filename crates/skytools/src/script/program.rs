@@ -7,8 +7,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use tracing::error;
 
 use crate::Result;
-use crate::script::launch::{Action, Control, Verbosity, launch};
-use crate::script::{Job, Key, KeyGroup, Kind, Loader, Script};
+use crate::script::launch::{Action, Verbosity, launch};
+use crate::script::{Control, Job, Key, KeyGroup, Kind, Loader, Script};
 
 /// Keys that every program has.
 pub const COMMON_KEYS: KeyGroup = KeyGroup {
@@ -18,6 +18,11 @@ pub const COMMON_KEYS: KeyGroup = KeyGroup {
         Key::optional("pidfile", Kind::File, "Where to write the process id. Also a lock: a job runs once."),
         Key::with_default("loop_delay", Kind::Float, "1.0", "Seconds to sleep when there is nothing to do."),
         Key::with_default("exception_sleep", Kind::Float, "20", "Seconds to sleep after a round has failed."),
+        Key::optional("exception_sleep_max", Kind::Float, ""),
+        Key::optional("exception_quiet", Kind::List, ""),
+        Key::with_default("exception_grace", Kind::Float, "300", ""),
+        Key::with_default("exception_reset", Kind::Float, "900", ""),
+        Key::with_default("connection_lifetime", Kind::Float, "1200", ""),
     ],
 };
 
@@ -88,6 +93,10 @@ impl Program {
                 flag("reload", 'r', "Let the running process read its configuration again (SIGHUP)"),
                 flag("stop", 's', "Let the running process end when its round is done (SIGINT)"),
                 flag("kill", 'k', "Let the running process end at once (SIGTERM)"),
+                Arg::new("must-run")
+                    .long("must-run")
+                    .action(ArgAction::SetTrue)
+                    .help("With -r, -s, -k: exit status 1 when no process is running"),
                 Arg::new("set")
                     .long("set")
                     .value_name("KEY=VALUE")
@@ -118,10 +127,14 @@ fn flag(name: &'static str, short: char, help: &'static str) -> Arg {
 }
 
 fn action(matches: &ArgMatches) -> Action {
+    let must_run = matches.get_flag("must-run");
     [("reload", Control::Reload), ("stop", Control::Stop), ("kill", Control::Kill)]
         .into_iter()
         .find(|(switch, _)| matches.get_flag(switch))
-        .map_or(Action::Run { daemon: matches.get_flag("daemon") }, |(_, control)| Action::Signal(control))
+        .map_or(Action::Run { daemon: matches.get_flag("daemon") }, |(_, control)| Action::Signal {
+            control,
+            must_run,
+        })
 }
 
 fn verbosity(matches: &ArgMatches) -> Verbosity {
