@@ -32,11 +32,11 @@ impl Control {
 
     /// Sends the signal, or says why there is nobody to send it to.
     fn send(self, config: &Config) -> Result<Result<(), String>> {
-        let Some(path) = config.optional("pidfile") else {
+        let Some(path) = config.optional_file("pidfile") else {
             return Ok(Err("no pidfile is configured, so nobody can be told".to_owned()));
         };
-        let gone = format!("nobody to be told: no process is running for {path}");
-        let Some(pid) = pidfile::running(path.as_ref())? else { return Ok(Err(gone)) };
+        let gone = format!("nobody to be told: no process is running for {}", path.display());
+        let Some(pid) = pidfile::running(&path)? else { return Ok(Err(gone)) };
         let signal = match self {
             Self::Reload => Signal::SIGHUP,
             Self::Stop => Signal::SIGINT,

@@ -1,16 +1,16 @@
 //! From the command line to the work: daemon, log, pid file, signals, runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tracing::error;
 
+pub use crate::script::control::Control;
 use crate::script::daemon::{self, Daemon};
 use crate::script::pidfile::PidFile;
 use crate::script::signals::Signals;
-use crate::script::{Control, Loader, Script};
+use crate::script::{Loader, Script};
 use crate::{Error, Result};
 
 /// What the switches ask for.
@@ -74,8 +74,8 @@ fn run(
     // A panic of a thread or a task would otherwise be told on a terminal that a daemon has not got.
     std::panic::set_hook(Box::new(|panic| error!("{panic}")));
     let signals = Signals::keep()?;
-    let pid_file = match config.optional("pidfile") {
-        Some(path) => Some(Arc::new(PidFile::take(Path::new(path))?)),
+    let pid_file = match config.optional_file("pidfile") {
+        Some(path) => Some(Arc::new(PidFile::take(&path)?)),
         None if daemon.is_some() => return Err(Error::usage("-d needs a pidfile, and none is configured")),
         None => None,
     };

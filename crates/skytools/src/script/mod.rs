@@ -6,24 +6,30 @@
 //! switches    end here     --set                                                    │ old connections, sleep
 //! ```
 
+mod common;
 mod config;
 mod control;
 mod daemon;
 mod failures;
+mod ini;
+mod interpolation;
 mod job;
 mod key;
 mod launch;
 mod loader;
 mod pidfile;
 mod program;
+mod reading;
 mod reload;
 mod rounds;
 mod signals;
 mod stats;
 mod stop;
+mod value;
 
+pub use common::COMMON_KEYS;
 pub use config::Config;
-use control::Control;
+pub use ini::Ini;
 pub use job::{Job, Next, Script};
 pub use key::{Key, KeyGroup, Kind, Presence};
 pub use loader::Loader;
@@ -31,3 +37,4 @@ pub use program::Program;
 pub use reload::Reload;
 pub use stats::Stats;
 pub use stop::Stop;
+pub use value::expand_home;

@@ -24,8 +24,8 @@ struct Pace {
 }
 
 impl Pace {
-    fn from_config(config: &Config) -> Result<Self> {
-        let single_pass = config.float("loop_delay")? < 0.0;
+    fn of(config: &Config, single_pass: bool) -> Result<Self> {
+        let single_pass = single_pass || config.float("loop_delay")? < 0.0;
         let positive = |key| seconds(config, key).map(|time| Some(time).filter(|time| !time.is_zero()));
         Ok(Self {
             single_pass,
@@ -56,7 +56,7 @@ impl Script {
     /// Runs a job until it is stopped, or until `loop_delay` says that it is over. Gives the exit status: 1 when a
     /// single pass has failed. A usage error ends the loop.
     pub async fn run<J: Job>(&mut self, job: &mut J) -> Result<u8> {
-        let mut pace = Pace::from_config(&self.config)?;
+        let mut pace = Pace::of(&self.config, self.single_pass)?;
         let mut failures = Failures::new(pace.tolerance.clone());
         if let Some(daemon) = self.daemon.take() {
             daemon.at_work()?;
@@ -141,7 +141,7 @@ impl Script {
     /// Reads the configuration again. What does not come through leaves all as it was.
     async fn load_again<J: Job>(&mut self, job: &mut J) -> Option<Pace> {
         let loader = self.loader.as_ref()?;
-        let loaded = loader.load().and_then(|config| Ok((Pace::from_config(&config)?, config)));
+        let loaded = loader.load().and_then(|config| Ok((Pace::of(&config, self.single_pass)?, config)));
         let taken = match loaded {
             Ok((pace, config)) => {
                 let old = std::mem::replace(&mut self.config, config);
@@ -177,3 +177,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("panic: {}", text.unwrap_or("without a text"))
 }
+
+#[cfg(test)]
+mod tests;
