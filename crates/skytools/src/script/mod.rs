@@ -6,6 +6,8 @@
 //! switches    end here     --set                                                    │ old connections, sleep
 //! ```
 
+mod admin;
+mod check;
 mod common;
 mod config;
 mod ini;
@@ -14,12 +16,17 @@ mod job;
 mod key;
 mod launch;
 mod loader;
+mod manual;
 mod program;
 mod reading;
+mod sample;
 mod stats;
 mod stop;
+mod switches;
+mod table;
 mod value;
 
+pub use admin::{Arguments, Subcommand};
 pub use common::COMMON_KEYS;
 pub use config::Config;
 pub use ini::Ini;
@@ -29,4 +36,5 @@ pub use loader::Loader;
 pub use program::Program;
 pub use stats::Stats;
 pub use stop::Stop;
+pub use table::Table;
 pub use value::expand_home;
