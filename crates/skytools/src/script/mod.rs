@@ -6,6 +6,8 @@
 //! switches    end here     --set                                                    │ old connections, sleep
 //! ```
 
+mod admin;
+mod check;
 mod common;
 mod config;
 mod control;
@@ -17,16 +19,21 @@ mod job;
 mod key;
 mod launch;
 mod loader;
+mod manual;
 mod pidfile;
 mod program;
 mod reading;
 mod reload;
 mod rounds;
+mod sample;
 mod signals;
 mod stats;
 mod stop;
+mod switches;
+mod table;
 mod value;
 
+pub use admin::{Arguments, Subcommand};
 pub use common::COMMON_KEYS;
 pub use config::Config;
 pub use ini::Ini;
@@ -37,4 +44,5 @@ pub use program::Program;
 pub use reload::Reload;
 pub use stats::Stats;
 pub use stop::Stop;
+pub use table::Table;
 pub use value::expand_home;
