@@ -6,4 +6,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod kit;
+mod quoting;
 mod simple;
