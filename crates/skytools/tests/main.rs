@@ -6,4 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod kit;
+mod python;
+mod quoting;
 mod simple;
