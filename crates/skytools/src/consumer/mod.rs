@@ -13,6 +13,7 @@ mod batch;
 mod event;
 mod handler;
 mod keys;
+mod moves;
 mod position;
 mod round;
 mod subscription;
@@ -21,6 +22,9 @@ pub use batch::{Batch, BatchInfo, Finished};
 pub use event::Event;
 pub use handler::{Handler, Verdict};
 pub use keys::CONSUMER_KEYS;
-pub use position::{InQueue, Look, Position};
+pub use position::{
+    ByBatch, ByTick, InFile, InQueue, LOCAL_KEYS, LocalConsumer, Look, Position, RemoteConsumer,
+    SerialConsumer, TARGET_KEYS, TickPosition,
+};
 pub use round::Consumer;
 pub use subscription::{Selection, Subscription};
