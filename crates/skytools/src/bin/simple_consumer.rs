@@ -36,5 +36,5 @@ fn main() -> ExitCode {
         .section("simple_consumer3")
         .keys("Consumer", CONSUMER_KEYS)
         .keys("simple_consumer", KEYS)
-        .main(|script| Consumer::new(script, "src_db", Runs::default()))
+        .main(|script, _| Consumer::new(script, "src_db", Runs::default()))
 }

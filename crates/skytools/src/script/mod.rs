@@ -9,6 +9,8 @@
 mod config;
 mod job;
 mod key;
+mod launch;
+mod loader;
 mod program;
 mod stats;
 mod stop;
@@ -16,6 +18,7 @@ mod stop;
 pub use config::Config;
 pub use job::{Job, Next, Script};
 pub use key::{Key, KeyGroup, Kind, Presence};
+pub use loader::Loader;
 pub use program::Program;
 pub use stats::Stats;
 pub use stop::Stop;

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use tracing::error;
 
 use crate::Result;
-use crate::script::{Config, Job, Key, KeyGroup, Kind, Script};
+use crate::script::launch::{Action, Control, Verbosity, launch};
+use crate::script::{Job, Key, KeyGroup, Kind, Loader, Script};
 
 /// Keys that every program has.
 pub const COMMON_KEYS: KeyGroup = KeyGroup {
@@ -59,9 +60,12 @@ impl Program {
     }
 
     /// Reads the command line, and does what it says: mostly, run the job that `job` makes.
-    pub fn main<J: Job>(self, job: impl FnOnce(&mut Script) -> Result<J>) -> ExitCode {
+    pub fn main<J: Job>(self, job: impl FnOnce(&mut Script, &ArgMatches) -> Result<J>) -> ExitCode {
         let matches = self.command().get_matches();
-        let ended = self.run(&matches, job);
+        let ended = self.run(&matches, async |script| {
+            let mut job = job(script, &matches)?;
+            script.run(&mut job).await
+        });
         match ended {
             Ok(status) => ExitCode::from(status),
             Err(failure) => {
@@ -75,38 +79,56 @@ impl Program {
     fn command(&self) -> Command {
         Command::new(self.name)
             .about(self.about)
-            .arg(Arg::new("ini").value_name("INI").required(true).value_parser(clap::value_parser!(PathBuf)))
-            .arg(
+            .disable_version_flag(true)
+            .args([
+                Arg::new("ini").value_name("INI").required(true).value_parser(clap::value_parser!(PathBuf)),
+                flag("quiet", 'q', "Log warnings and errors only"),
+                flag("verbose", 'v', "Log more; twice: everything").action(ArgAction::Count),
+                flag("daemon", 'd', "Go to the background"),
+                flag("reload", 'r', "Let the running process read its configuration again (SIGHUP)"),
+                flag("stop", 's', "Let the running process end when its round is done (SIGINT)"),
+                flag("kill", 'k', "Let the running process end at once (SIGTERM)"),
                 Arg::new("set")
                     .long("set")
                     .value_name("KEY=VALUE")
                     .action(ArgAction::Append)
                     .help("Override a key of the INI file"),
-            )
+            ])
             .args(&self.switches)
     }
 
-    fn run<J: Job>(
-        &self,
-        matches: &clap::ArgMatches,
-        job: impl FnOnce(&mut Script) -> Result<J>,
-    ) -> Result<u8> {
-        let file = matches.get_one::<PathBuf>("ini").expect("required");
-        let overrides: Vec<(String, String)> = matches
+    fn run(&self, matches: &ArgMatches, work: impl AsyncFnOnce(&mut Script) -> Result<u8>) -> Result<u8> {
+        let overrides = matches
             .get_many::<String>("set")
             .unwrap_or_default()
             .filter_map(|set| set.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
             .collect();
-        let config = Config::load(file, &self.sections, &self.groups, &overrides)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(crate::Error::io("start the runtime"))?;
-        runtime.block_on(async {
-            let mut script = Script::new(config);
-            let mut job = job(&mut script)?;
-            script.run(&mut job).await
-        })
+        let loader = Loader {
+            file: matches.get_one::<PathBuf>("ini").expect("required").clone(),
+            sections: self.sections.clone(),
+            groups: self.groups.clone(),
+            overrides,
+        };
+        launch(&loader, action(matches), verbosity(matches), work)
+    }
+}
+
+fn flag(name: &'static str, short: char, help: &'static str) -> Arg {
+    Arg::new(name).long(name).short(short).action(ArgAction::SetTrue).help(help)
+}
+
+fn action(matches: &ArgMatches) -> Action {
+    [("reload", Control::Reload), ("stop", Control::Stop), ("kill", Control::Kill)]
+        .into_iter()
+        .find(|(switch, _)| matches.get_flag(switch))
+        .map_or(Action::Run { daemon: matches.get_flag("daemon") }, |(_, control)| Action::Signal(control))
+}
+
+fn verbosity(matches: &ArgMatches) -> Verbosity {
+    match (matches.get_flag("quiet"), matches.get_count("verbose")) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, 1) => Verbosity::Verbose,
+        (false, _) => Verbosity::Trace,
     }
 }
