@@ -16,6 +16,7 @@ mod keys;
 mod moves;
 mod position;
 mod round;
+mod statement_runner;
 mod subscription;
 
 pub use batch::{Batch, BatchInfo, Finished};
@@ -27,4 +28,5 @@ pub use position::{
     SerialConsumer, TARGET_KEYS, TickPosition,
 };
 pub use round::Consumer;
+pub use statement_runner::{STATEMENT_KEYS, StatementRunner};
 pub use subscription::{Selection, Subscription};
