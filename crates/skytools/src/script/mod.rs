@@ -6,19 +6,27 @@
 //! switches    end here     --set                                                    │ old connections, sleep
 //! ```
 
+mod common;
 mod config;
+mod ini;
+mod interpolation;
 mod job;
 mod key;
 mod launch;
 mod loader;
 mod program;
+mod reading;
 mod stats;
 mod stop;
+mod value;
 
+pub use common::COMMON_KEYS;
 pub use config::Config;
+pub use ini::Ini;
 pub use job::{Job, Next, Script};
 pub use key::{Key, KeyGroup, Kind, Presence};
 pub use loader::Loader;
 pub use program::Program;
 pub use stats::Stats;
 pub use stop::Stop;
+pub use value::expand_home;

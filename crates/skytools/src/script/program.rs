@@ -8,18 +8,7 @@ use tracing::error;
 
 use crate::Result;
 use crate::script::launch::{Action, Control, Verbosity, launch};
-use crate::script::{Job, Key, KeyGroup, Kind, Loader, Script};
-
-/// Keys that every program has.
-pub const COMMON_KEYS: KeyGroup = KeyGroup {
-    title: "Common to all programs",
-    keys: &[
-        Key::optional("job_name", Kind::Text, "Unique name of this job; the name of the file when not set."),
-        Key::optional("pidfile", Kind::File, "Where to write the process id. Also a lock: a job runs once."),
-        Key::with_default("loop_delay", Kind::Float, "1.0", "Seconds to sleep when there is nothing to do."),
-        Key::with_default("exception_sleep", Kind::Float, "20", "Seconds to sleep after a round has failed."),
-    ],
-};
+use crate::script::{COMMON_KEYS, Job, Key, KeyGroup, Loader, Script};
 
 /// A program: its names, its keys, its switches.
 #[derive(Debug)]
@@ -103,12 +92,8 @@ impl Program {
             .unwrap_or_default()
             .filter_map(|set| set.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
             .collect();
-        let loader = Loader {
-            file: matches.get_one::<PathBuf>("ini").expect("required").clone(),
-            sections: self.sections.clone(),
-            groups: self.groups.clone(),
-            overrides,
-        };
+        let file = matches.get_one::<PathBuf>("ini").expect("required").clone();
+        let loader = Loader::new(file, &self.sections, &self.groups, overrides);
         launch(&loader, action(matches), verbosity(matches), work)
     }
 }
