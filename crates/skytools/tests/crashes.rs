@@ -7,7 +7,7 @@ use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{create, tick_now};
 use pgq_tests::shared::Database;
 use skytools::consumer::{CONSUMER_KEYS, RemoteConsumer, STATEMENT_KEYS, StatementRunner, TARGET_KEYS};
-use skytools::script::{Config, KeyGroup, Script};
+use skytools::script::{Config, Script};
 
 use crate::kit::{Break, Breaker, Proxy, Running, Side, Workplace, conninfo};
 
@@ -42,10 +42,11 @@ impl Job {
         let ini = format!(
             "[{}]\njob_name = copier\nsrc_db = {source}\ndst_db = {target}\nqueue_name = orders\n\
              consumer_name = copier\nloop_delay = 0.1\nexception_sleep = 0.05\npgq_lazy_fetch = 2\n\
-             local_tracking_file = copier.tick\ndst_query = insert into result values (%%(pgq.ev_id)s)\n",
+             dst_query = insert into result values (%%(pgq.ev_id)s)\n",
             class.section()
         );
-        workplace.write("copier.ini", &ini);
+        let file = if class == Class::Local { "local_tracking_file = copier.tick\n" } else { "" };
+        workplace.write("copier.ini", &(ini + file));
         Self { class, workplace }
     }
 
@@ -67,8 +68,9 @@ const REMOTE_PROGRAM: &str = "crashes::remote_consumer_as_a_program";
 #[test]
 #[ignore = "is started by the tests here, in a folder with its INI file: no shipped program is of this class"]
 fn remote_consumer_as_a_program() {
-    let keys = [CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS].map(|keys| KeyGroup { title: "", keys });
-    let config = Config::load("copier.ini".as_ref(), &["remote"], &keys, &[]).unwrap();
+    let ini = std::fs::read_to_string("copier.ini").unwrap();
+    let pairs = ini.lines().filter_map(|line| line.split_once(" = "));
+    let config = Config::from_pairs("remote", &[CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs).unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut script = Script::new(config);
         let handler = StatementRunner::in_batch(&script).unwrap();
