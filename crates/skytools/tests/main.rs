@@ -9,3 +9,4 @@ mod kit;
 mod python;
 mod quoting;
 mod simple;
+mod structure;

@@ -3,3 +3,10 @@
 mod workplace;
 
 pub use workplace::{Running, Workplace, conninfo};
+
+/// Runs what is asynchronous to its end.
+pub fn wait<T>(work: impl Future<Output = T>) -> T {
+    static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
+        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    RUNTIME.block_on(work)
+}
