@@ -11,6 +11,8 @@
 pub mod consumer;
 pub mod db;
 mod error;
+mod producer;
 pub mod script;
 
 pub use error::{Error, Result};
+pub use producer::{NewEvent, Producer};
