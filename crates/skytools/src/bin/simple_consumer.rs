@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use skytools::Result;
-use skytools::consumer::{Batch, CONSUMER_KEYS, Consumer, Event, Handler, Verdict};
+use skytools::consumer::{Batch, Consumer, Event, Handler, Verdict};
 use skytools::db::Options;
 use skytools::script::{Key, Kind, Program, Script};
 
@@ -34,7 +34,7 @@ impl Handler for Runs {
 fn main() -> ExitCode {
     Program::new("simple_consumer", "Run one SQL statement for each event of a queue")
         .section("simple_consumer3")
-        .keys("Consumer", CONSUMER_KEYS)
+        .consumer()
         .keys("simple_consumer", KEYS)
-        .main(|script, _| Consumer::new(script, "src_db", Runs::default()))
+        .main(|script, matches| Ok(Consumer::new(script, "src_db", Runs::default())?.asked(matches)))
 }

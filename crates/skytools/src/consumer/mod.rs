@@ -10,21 +10,35 @@
 //! All consumers are one loop. They differ in where the position is kept: see [`Position`].
 
 mod batch;
+mod coop;
+mod dead_letter;
 mod event;
 mod handler;
 mod keys;
 mod moves;
+mod policy;
 mod position;
+mod reading;
+mod registration;
 mod round;
+mod selection;
 mod subscription;
+mod tags;
 
 pub use batch::{Batch, BatchInfo, Finished};
+pub use coop::{COOP_KEYS, CoopConsumer};
+pub use dead_letter::{DeadLetter, DeadLetters};
 pub use event::Event;
-pub use handler::{Handler, Verdict};
+pub use handler::{Cause, Handler, Verdict};
 pub use keys::CONSUMER_KEYS;
+pub use policy::{FailedEvents, POLICY_KEYS, Policy};
 pub use position::{
     ByBatch, ByTick, InFile, InQueue, LOCAL_KEYS, LocalConsumer, Look, Position, RemoteConsumer,
     SerialConsumer, TARGET_KEYS, TickPosition,
 };
+pub use registration::{Errand, Which};
 pub use round::Consumer;
-pub use subscription::{Selection, Subscription};
+pub use selection::Selection;
+pub use subscription::Subscription;
+
+use coop::Member;
