@@ -1,13 +1,15 @@
 //! What lies between two ticks: events, and what is to become of each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::warn;
 
 use crate::consumer::reading::{Reading, Request};
 use crate::consumer::tags::Tags;
-use crate::consumer::{DeadLetters, Event, Policy, Subscription, Verdict};
+use crate::consumer::{Cause, DeadLetters, Event, Policy, Subscription, Verdict};
 use crate::db::Connection;
 use crate::script::Stop;
 use crate::{Error, Result};
@@ -84,6 +86,18 @@ impl Batch {
         batch
     }
 
+    /// Without a server: what a test gives to a handler.
+    pub(crate) fn in_memory(info: BatchInfo, events: Vec<Event>, subscription: &Subscription) -> Self {
+        Self::reading(info, Reading::of(events), subscription)
+    }
+
+    /// Ends a batch without a server: events to retry, and to park.
+    pub(crate) fn close_in_memory(mut self) -> Result<(BTreeMap<i64, Duration>, Vec<(Event, Cause)>)> {
+        self.tags.complete()?;
+        let parked = self.tags.take_parked();
+        Ok((self.tags.retries().clone(), parked))
+    }
+
     fn reading(info: BatchInfo, reading: Reading, subscription: &Subscription) -> Self {
         Self {
             info,
@@ -131,6 +145,10 @@ impl Batch {
         self.target = Some(target);
     }
 
+    pub(super) const fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
     /// From now on no event can be sent back or parked: for consumers whose position is not the queue's.
     pub const fn refuse_retries(&mut self) {
         self.retries_refused = true;
@@ -140,7 +158,7 @@ impl Batch {
     /// through again; another one gives an error.
     pub async fn next(&mut self) -> Result<Option<Event>> {
         self.stop.check_between_events()?;
-        if self.tags.parked() >= PARKED_AT_A_TIME {
+        if self.tags.parked() >= PARKED_AT_A_TIME && self.source.is_some() {
             self.write_parked().await?;
         }
         let event = self.reading.next().await?;
@@ -263,6 +281,6 @@ impl Batch {
 }
 
 /// At least so long, in seconds.
-fn whole_seconds(after: std::time::Duration) -> i32 {
+fn whole_seconds(after: Duration) -> i32 {
     i32::try_from(after.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
 }

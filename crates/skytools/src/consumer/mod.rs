@@ -16,6 +16,8 @@ mod event;
 mod handler;
 mod keys;
 mod moves;
+mod parallel;
+mod payload;
 mod policy;
 mod position;
 mod reading;
@@ -31,6 +33,8 @@ pub use dead_letter::{DeadLetter, DeadLetters};
 pub use event::Event;
 pub use handler::{Cause, Handler, Verdict};
 pub use keys::CONSUMER_KEYS;
+pub use parallel::{Lane, Parallel, ParallelHandler};
+pub use payload::from_columns;
 pub use policy::{FailedEvents, POLICY_KEYS, Policy};
 pub use position::{
     ByBatch, ByTick, InFile, InQueue, LOCAL_KEYS, LocalConsumer, Look, Position, RemoteConsumer,
