@@ -12,5 +12,6 @@ pub mod consumer;
 pub mod db;
 mod error;
 pub mod script;
+pub mod testing;
 
 pub use error::{Error, Result};
