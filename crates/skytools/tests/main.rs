@@ -10,3 +10,4 @@ mod kit;
 mod python;
 mod quoting;
 mod simple;
+mod structure;
