@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod heartbeat;
 mod kit;
 mod python;
 mod simple;
+mod switches;
