@@ -11,6 +11,8 @@
 pub mod consumer;
 pub mod db;
 mod error;
+pub mod file;
 pub mod script;
+pub mod text;
 
 pub use error::{Error, Result};
