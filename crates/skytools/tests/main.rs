@@ -6,5 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod kit;
+mod logs;
 mod python;
 mod simple;
