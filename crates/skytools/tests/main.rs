@@ -8,6 +8,7 @@
 mod crashes;
 mod heartbeat;
 mod kit;
+mod logs;
 mod python;
 mod quoting;
 mod simple;
