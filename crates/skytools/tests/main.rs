@@ -9,6 +9,7 @@ mod crashes;
 mod heartbeat;
 mod kit;
 mod logs;
+mod positions;
 mod python;
 mod quoting;
 mod simple;
