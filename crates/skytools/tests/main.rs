@@ -6,9 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod crashes;
+mod heartbeat;
 mod kit;
 mod producing;
+mod logs;
+mod positions;
 mod python;
 mod quoting;
 mod simple;
 mod structure;
+mod switches;
