@@ -1,5 +1,6 @@
 //! Consumers whose position is the queue's own: what reaches a handler, and what survives a crash at any step.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use pgq_tests::shared::Database;
 use skytools::Result;
 use skytools::consumer::{Batch, Consumer, Event, Handler, Verdict};
 
-use crate::kit::{Cut, Cutter, Worker, Workplace, config, conninfo, servers};
+use crate::kit::{Break, Breaker, Proxy, Side, Worker, Workplace, config, conninfo, servers};
 
 /// A database with the queue `orders` and its consumer `worker`.
 fn scene(server: &Server, label: &str) -> (Database, Session) {
@@ -210,24 +211,25 @@ fn bring_retries(session: &mut Session) {
 }
 
 /// For each request of a batch: the connection is lost there. Every event takes effect once.
-fn cut_at_every_step(server: &Server, cut: Cut) -> u32 {
+fn cut_at_every_step(server: &Server, side: Side) -> u32 {
     let (database, mut session) = scene(server, "cut");
     session.exec("create table result (ev_id bigint)");
-    let cutter = Cutter::new(&database);
+    let (workplace, breaker) = (Workplace::new(), Breaker::default());
+    let proxy = Proxy::to(&database, &workplace.path("way"), &breaker);
     let mut inserted: i64 = 0;
-    for step in 0.. {
+    for step in 1.. {
         insert_many(&mut session, &["a", "b", "later", "c", "d"]);
         inserted += 5;
-        cutter.cut_after(step, cut);
-        let worker = copy(cutter.conninfo(), "2");
+        breaker.arm(step, side, Break::Cut);
+        let worker = copy(&proxy.conninfo(), "2");
         wait_until("all results", || {
             bring_retries(&mut session);
             session.one::<i64>("select count(distinct ev_id) from result", &[]) == inserted
         });
-        let all_steps_done = !cutter.disarm();
+        let all_steps_done = breaker.disarm();
         drop(worker);
         let results = session.one::<i64>("select count(*) from result", &[]);
-        assert_eq!(results, inserted, "an event took effect twice, {cut:?} {step} was lost");
+        assert_eq!(results, inserted, "an event took effect twice, step {step} was cut");
         if all_steps_done {
             return step;
         }
@@ -238,7 +240,7 @@ fn cut_at_every_step(server: &Server, cut: Cut) -> u32 {
 #[test]
 fn each_event_takes_effect_once_whichever_request_is_lost() {
     for server in servers() {
-        let steps = cut_at_every_step(&server, Cut::Request);
+        let steps = cut_at_every_step(&server, Side::Before);
         assert!(steps > 15, "only {steps} steps");
     }
 }
@@ -246,7 +248,7 @@ fn each_event_takes_effect_once_whichever_request_is_lost() {
 #[test]
 fn each_event_takes_effect_once_whichever_answer_is_lost() {
     for server in servers() {
-        let steps = cut_at_every_step(&server, Cut::Answer);
+        let steps = cut_at_every_step(&server, Side::After);
         assert!(steps > 15, "only {steps} steps");
     }
 }
@@ -256,38 +258,41 @@ fn a_program_that_is_killed_at_any_step_loses_nothing() {
     for server in servers() {
         let (database, mut session) = scene(&server, "kill");
         session.exec("create table result (data text)");
-        let cutter = Cutter::new(&database);
-        let workplace = Workplace::new();
+        let (workplace, breaker) = (Workplace::new(), Breaker::default());
+        let proxy = Proxy::to(&database, &workplace.path("way"), &breaker);
         let ini = |file: &str, source: &str| {
             let text = format!(
                 "[simple_consumer]\nsrc_db = {source}\ndst_db = {}\nqueue_name = orders\nconsumer_name = worker\n\
-                 loop_delay = 0.02\npgq_lazy_fetch = 2\ndst_query = insert into result values ($1)\n",
+                 loop_delay = 0.02\npgq_lazy_fetch = 2\ndst_query = insert into result values (%%(pgq.ev_data)s)\n",
                 conninfo(&database)
             );
             workplace.write(file, &text);
         };
-        ini("cut.ini", cutter.conninfo());
+        ini("broken.ini", &proxy.conninfo());
         ini("well.ini", &conninfo(&database));
-        let mut names = Vec::new();
-        for step in 0.. {
-            let new: Vec<String> = (0..5).map(|number| format!("{step}:{number}")).collect();
-            insert_many(&mut session, &new.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut names = BTreeSet::new();
+        for (step, side) in (1..).flat_map(|step| [(step, Side::Before), (step, Side::After)]) {
+            let new: Vec<String> = (0..5).map(|number| format!("{step}{side:?}{number}")).collect();
+            for data in &new {
+                insert(&mut session, "orders", "I:id", data).unwrap();
+            }
+            tick_now(&mut session, "orders").unwrap();
             names.extend(new);
-            names.sort();
-            cutter.cut_after(step, Cut::Silence);
+            breaker.arm(step, side, Break::Kill);
             let program = env!("CARGO_BIN_EXE_simple_consumer");
-            let mut victim = workplace.start("victim", program, &["cut.ini"]);
+            let mut victim = workplace.start("victim", program, &["broken.ini"]);
             let top = top(&mut session);
-            wait_until("the end of the batch, or the moment to kill", || {
-                cutter.has_cut() || worker().position(&mut session).unwrap() == top
+            wait_until("the end of the batch, or of the program", || {
+                breaker.has_broken() || worker().position(&mut session).unwrap() == top
             });
-            let is_last = !cutter.disarm();
+            let is_last = breaker.disarm();
             victim.signal(Signal::SIGKILL);
             victim.end();
             let _healer = workplace.start("healer", program, &["well.ini"]);
             wait_until_at_top(&mut session);
-            let seen = session.column::<String>("select distinct data from result order by data", &[]);
-            assert_eq!(seen, names, "killed at request {step}");
+            let seen = session.column::<String>("select distinct data from result", &[]);
+            let seen: BTreeSet<String> = seen.into_iter().collect();
+            assert_eq!(seen, names, "killed at step {step}, {side:?}");
             if is_last {
                 assert!(step > 5, "only {step} steps");
                 break;

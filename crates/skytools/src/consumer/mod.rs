@@ -24,6 +24,7 @@ mod reading;
 mod registration;
 mod round;
 mod selection;
+mod statement_runner;
 mod subscription;
 mod tags;
 
@@ -44,5 +45,7 @@ pub use registration::{Errand, Which};
 pub use round::Consumer;
 pub use selection::Selection;
 pub use subscription::Subscription;
+
+pub use statement_runner::{STATEMENT_KEYS, StatementRunner};
 
 use coop::Member;

@@ -1,41 +1,59 @@
-//! What a program is, said once: `--help`, `--ini`, the manual and the shell completions are made of it.
+//! What a program is, said once: its switches, `--help`, `--ini`, the manual and the shell completions are made of it.
 
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
-use tracing::error;
+use clap::{Arg, ArgMatches};
+use tracing::{debug, error, warn};
 
-use crate::Result;
-use crate::script::launch::{Action, Control, Verbosity, launch};
-use crate::script::{Job, Key, KeyGroup, Kind, Loader, Script};
-
-/// Keys that every program has.
-pub const COMMON_KEYS: KeyGroup = KeyGroup {
-    title: "Common to all programs",
-    keys: &[
-        Key::optional("job_name", Kind::Text, "Unique name of this job; the name of the file when not set."),
-        Key::optional("pidfile", Kind::File, "Where to write the process id. Also a lock: a job runs once."),
-        Key::with_default("loop_delay", Kind::Float, "1.0", "Seconds to sleep when there is nothing to do."),
-        Key::with_default("exception_sleep", Kind::Float, "20", "Seconds to sleep after a round has failed."),
-    ],
-};
+use crate::script::launch::launch;
+use crate::script::switches::{self, Asked};
+use crate::script::{COMMON_KEYS, Job, Key, KeyGroup, Script, Subcommand};
+use crate::{Error, Result};
 
 /// A program: its names, its keys, its switches.
 #[derive(Debug)]
 pub struct Program {
-    name: &'static str,
-    about: &'static str,
-    sections: Vec<&'static str>,
-    groups: Vec<KeyGroup>,
-    switches: Vec<Arg>,
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) description: Option<&'static str>,
+    pub(super) version: Option<&'static str>,
+    pub(super) sections: Vec<&'static str>,
+    pub(super) groups: Vec<KeyGroup>,
+    pub(super) switches: Vec<Arg>,
+    pub(super) examples: Vec<(&'static str, &'static str)>,
+    pub(super) commands: Vec<Subcommand>,
 }
 
 impl Program {
-    /// A program of this name, which is also the section of its INI file.
+    /// A program of this name, which is also the section of its INI file. `about` is what it does, in half a line.
     #[must_use]
     pub fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, sections: vec![name], groups: vec![COMMON_KEYS], switches: Vec::new() }
+        Self {
+            name,
+            about,
+            description: None,
+            version: None,
+            sections: vec![name],
+            groups: vec![COMMON_KEYS],
+            switches: Vec::new(),
+            examples: Vec::new(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// What the manual says of it: paragraphs with blank lines between them.
+    #[must_use]
+    pub const fn description(mut self, text: &'static str) -> Self {
+        self.description = Some(text);
+        self
+    }
+
+    /// A version of its own, besides that of this suite.
+    #[must_use]
+    pub const fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
     }
 
     /// Another name under which its section may stand.
@@ -45,90 +63,82 @@ impl Program {
         self
     }
 
-    /// Keys of its own, or of a framework that it uses. Shown from the last to the first.
+    /// Keys of its own, or of a framework that it uses. Shown from the last to the first; a key that is there already
+    /// is defined anew.
     #[must_use]
     pub fn keys(mut self, title: &'static str, keys: &'static [Key]) -> Self {
         self.groups.push(KeyGroup { title, keys });
         self
     }
 
-    /// A switch of its own.
+    /// A switch of its own, or an argument after the INI file.
     #[must_use]
     pub fn switch(mut self, switch: Arg) -> Self {
         self.switches.push(switch);
         self
     }
 
-    /// Reads the command line, and does what it says: mostly, run the job that `job` makes.
+    /// A command line for the help to show, without the name of the program, and what it does.
+    #[must_use]
+    pub fn example(mut self, line: &'static str, does: &'static str) -> Self {
+        self.examples.push((line, does));
+        self
+    }
+
+    /// Reads the command line, and does what it says: mostly, run the job that `job` makes of the configuration and
+    /// the switches.
     pub fn main<J: Job>(self, job: impl FnOnce(&mut Script, &ArgMatches) -> Result<J>) -> ExitCode {
-        let matches = self.command().get_matches();
-        let ended = self.run(&matches, async |script| {
-            let mut job = job(script, &matches)?;
-            script.run(&mut job).await
-        });
-        match ended {
+        self.end(|matches| match self.asked(matches)? {
+            Asked::Answered(status) => Ok(status),
+            Asked::Work(loader, action) => {
+                launch(&loader, action, switches::verbosity(matches), async |script| {
+                    log_findings(script);
+                    let mut job = job(script, matches)?;
+                    script.run(&mut job).await
+                })
+            }
+        })
+    }
+
+    /// Reads the command line, has it worked off, and tells how that went.
+    pub(super) fn end(&self, work: impl FnOnce(&ArgMatches) -> Result<u8>) -> ExitCode {
+        let matches = match self.command_line().try_get_matches() {
+            Ok(matches) => matches,
+            Err(wrong) => {
+                // Nothing is left to be done when the terminal is gone.
+                let _ = wrong.print();
+                return ExitCode::from(switches::exit_status(&wrong));
+            }
+        };
+        match work(&matches) {
             Ok(status) => ExitCode::from(status),
             Err(failure) => {
-                error!("{failure}");
-                eprintln!("{}: {failure}", self.name);
+                if tracing::dispatcher::has_been_set() {
+                    error!("{failure}");
+                } else {
+                    eprintln!("{}: {failure}", self.name);
+                }
                 ExitCode::FAILURE
             }
         }
     }
+}
 
-    fn command(&self) -> Command {
-        Command::new(self.name)
-            .about(self.about)
-            .disable_version_flag(true)
-            .args([
-                Arg::new("ini").value_name("INI").required(true).value_parser(clap::value_parser!(PathBuf)),
-                flag("quiet", 'q', "Log warnings and errors only"),
-                flag("verbose", 'v', "Log more; twice: everything").action(ArgAction::Count),
-                flag("daemon", 'd', "Go to the background"),
-                flag("reload", 'r', "Let the running process read its configuration again (SIGHUP)"),
-                flag("stop", 's', "Let the running process end when its round is done (SIGINT)"),
-                flag("kill", 'k', "Let the running process end at once (SIGTERM)"),
-                Arg::new("set")
-                    .long("set")
-                    .value_name("KEY=VALUE")
-                    .action(ArgAction::Append)
-                    .help("Override a key of the INI file"),
-            ])
-            .args(&self.switches)
+/// What was found odd in the file. Keys that nobody knows are told to those who want to know it all: a file may serve
+/// several programs.
+pub(super) fn log_findings(script: &Script) {
+    for warning in script.config().warnings() {
+        warn!("{warning}");
     }
-
-    fn run(&self, matches: &ArgMatches, work: impl AsyncFnOnce(&mut Script) -> Result<u8>) -> Result<u8> {
-        let overrides = matches
-            .get_many::<String>("set")
-            .unwrap_or_default()
-            .filter_map(|set| set.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
-            .collect();
-        let loader = Loader {
-            file: matches.get_one::<PathBuf>("ini").expect("required").clone(),
-            sections: self.sections.clone(),
-            groups: self.groups.clone(),
-            overrides,
-        };
-        launch(&loader, action(matches), verbosity(matches), work)
+    for unknown in script.config().unknown() {
+        debug!("{unknown}");
     }
 }
 
-fn flag(name: &'static str, short: char, help: &'static str) -> Arg {
-    Arg::new(name).long(name).short(short).action(ArgAction::SetTrue).help(help)
-}
-
-fn action(matches: &ArgMatches) -> Action {
-    [("reload", Control::Reload), ("stop", Control::Stop), ("kill", Control::Kill)]
-        .into_iter()
-        .find(|(switch, _)| matches.get_flag(switch))
-        .map_or(Action::Run { daemon: matches.get_flag("daemon") }, |(_, control)| Action::Signal(control))
-}
-
-fn verbosity(matches: &ArgMatches) -> Verbosity {
-    match (matches.get_flag("quiet"), matches.get_count("verbose")) {
-        (true, _) => Verbosity::Quiet,
-        (false, 0) => Verbosity::Normal,
-        (false, 1) => Verbosity::Verbose,
-        (false, _) => Verbosity::Trace,
+/// Prints for those who read it, or pipe it to who reads only the beginning.
+pub(super) fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("print")(error)),
+        _ => Ok(()),
     }
 }

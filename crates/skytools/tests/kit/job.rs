@@ -4,10 +4,8 @@ use std::thread::JoinHandle;
 
 use pgq_tests::client::wait_until;
 use skytools::consumer::{CONSUMER_KEYS, COOP_KEYS};
-use skytools::script::{Config, Job, Key, KeyGroup, Kind, Script, Stop};
+use skytools::script::{Config, Job, Key, Kind, Script, Stop};
 use skytools::{Error, Result};
-
-use crate::kit::Workplace;
 
 /// The key of the queue's database, and what else tests may set.
 const KEYS: &[Key] = &[Key::required("src_db", Kind::Connection, "The database with the queue.")];
@@ -20,25 +18,15 @@ pub struct Worker {
 
 /// A configuration of these keys, and quick to come back to its work.
 pub fn config(source: &str, pairs: &[(&str, &str)]) -> Config {
-    let workplace = Workplace::new();
-    let mut text = format!("[test]\nloop_delay = 0.02\nexception_sleep = 0.02\nsrc_db = {source}\n");
-    if pairs.iter().all(|(key, _)| *key != "consumer_name") {
-        text.push_str("consumer_name = worker\n");
-    }
-    for (key, value) in pairs {
-        text.push_str(&format!("{key} = {value}\n"));
-    }
-    let mut groups =
-        vec![KeyGroup { title: "Test", keys: KEYS }, KeyGroup { title: "Consumer", keys: CONSUMER_KEYS }];
-    groups.push(KeyGroup { title: "Member", keys: COOP_KEYS });
-    groups.push(KeyGroup { title: "Common", keys: COMMON });
-    Config::load(&workplace.write("test.ini", &text), &["test"], &groups, &[]).unwrap()
+    let usual = [
+        ("src_db", source),
+        ("consumer_name", "worker"),
+        ("loop_delay", "0.02"),
+        ("exception_sleep", "0.02"),
+    ];
+    let pairs = usual.into_iter().chain(pairs.iter().copied());
+    Config::from_pairs("test", &[KEYS, CONSUMER_KEYS, COOP_KEYS], pairs).unwrap()
 }
-
-const COMMON: &[Key] = &[
-    Key::with_default("loop_delay", Kind::Float, "1", "."),
-    Key::with_default("exception_sleep", Kind::Float, "1", "."),
-];
 
 impl Worker {
     /// Starts the job that `make` makes.

@@ -1,9 +1,16 @@
 //! What the tests of programs are made of.
 
-mod cutter;
 mod job;
+mod proxy;
 mod workplace;
 
-pub use cutter::{Cut, Cutter};
 pub use job::{Worker, config};
+pub use proxy::{Break, Breaker, Proxy, Side};
 pub use workplace::{Running, Workplace, conninfo, servers};
+
+/// Runs what is asynchronous to its end.
+pub fn wait<T>(work: impl Future<Output = T>) -> T {
+    static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
+        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    RUNTIME.block_on(work)
+}

@@ -27,7 +27,7 @@ pub(super) struct TrackingFile {
 impl TrackingFile {
     /// The one that the configuration names. Its folder must exist.
     pub fn from_config(config: &Config, who: &Subscription) -> Result<Self> {
-        let path = PathBuf::from(config.text("local_tracking_file")?);
+        let path = config.file("local_tracking_file")?;
         let folder = folder(&path);
         if !folder.is_dir() {
             return Err(Error::usage(format!("local_tracking_file: {} is no folder", folder.display())));
