@@ -11,7 +11,9 @@
 pub mod consumer;
 pub mod db;
 mod error;
+pub mod file;
 pub mod script;
 pub mod testing;
+pub mod text;
 
 pub use error::{Error, Result};

@@ -7,8 +7,10 @@
 
 mod consumers;
 mod crashes;
+mod heartbeat;
 mod kit;
 mod python;
 mod quoting;
 mod simple;
 mod structure;
+mod switches;

@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         .consumer()
         .keys("simple_consumer", STATEMENT_KEYS)
         .main(|script, matches| {
-            Ok(Consumer::new(script, "src_db", StatementRunner::for_each_change(script)?)?.asked(matches))
+            let handler = StatementRunner::for_each_change(script)?;
+            let consumer =
+                Consumer::new(script, "src_db", handler)?.filtered_by(script, "consumer_filter")?;
+            Ok(consumer.asked(matches))
         })
 }

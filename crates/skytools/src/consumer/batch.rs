@@ -95,7 +95,7 @@ impl Batch {
     pub(crate) fn close_in_memory(mut self) -> Result<(BTreeMap<i64, Duration>, Vec<(Event, Cause)>)> {
         self.tags.complete()?;
         let parked = self.tags.take_parked();
-        Ok((self.tags.retries().clone(), parked))
+        Ok((self.tags.take_retries(), parked))
     }
 
     fn reading(info: BatchInfo, reading: Reading, subscription: &Subscription) -> Self {
@@ -238,11 +238,16 @@ impl Batch {
         Ok(self.finished)
     }
 
-    /// Writes down what was said of the events.
-    async fn close(&mut self) -> Result<()> {
+    /// Whether events come again or were parked.
+    pub(super) const fn hands_back(&self) -> bool {
+        self.finished.retried > 0 || self.finished.parked > 0
+    }
+
+    /// Writes down what was said of the events, once.
+    pub(super) async fn close(&mut self) -> Result<()> {
         self.tags.complete()?;
         self.write_parked().await?;
-        let retries = self.tags.retries();
+        let retries = self.tags.take_retries();
         if retries.is_empty() {
             return Ok(());
         }

@@ -39,13 +39,12 @@ pub use payload::from_columns;
 pub use policy::{FailedEvents, Policy};
 pub use position::{
     ByBatch, ByTick, InFile, InQueue, LOCAL_KEYS, LocalConsumer, Look, Position, RemoteConsumer,
-    SerialConsumer, TARGET_KEYS, TickPosition,
+    SerialConsumer, TARGET_KEYS,
 };
 pub use registration::{Errand, Which};
 pub use round::Consumer;
 pub use selection::Selection;
-pub use subscription::Subscription;
-
 pub use statement_runner::{STATEMENT_KEYS, StatementRunner};
+pub use subscription::Subscription;
 
 use coop::Member;

@@ -3,10 +3,10 @@
 use clap::{Arg, ArgAction, ArgMatches};
 use tracing::info;
 
-use crate::Result;
-use crate::consumer::{CONSUMER_KEYS, DeadLetters, Subscription};
+use crate::consumer::{CONSUMER_KEYS, DeadLetters, Position, Subscription};
 use crate::db::Connection;
-use crate::script::Program;
+use crate::script::{Program, Script};
+use crate::{Error, Result};
 
 /// Something that a switch asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub enum Errand {
     Register,
     /// Make the queue forget it.
     Unregister,
+    /// Move the queue to the tick that is written down.
+    Rewind,
+    /// Forget the tick that is written down.
+    Reset,
     /// Show what was parked.
     ListDeadLetters,
     /// Show all of one parked event.
@@ -60,6 +64,20 @@ impl Program {
             .switch(which("replay-dead-letter", "Let a parked event, or all, come again, and end"))
             .switch(which("drop-dead-letter", "Throw a parked event, or all, away, and end"))
     }
+
+    /// Gives it the switches of a consumer that writes down at which tick it is.
+    #[must_use]
+    pub fn moves(self) -> Self {
+        let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+        self.switch(flag(
+            "rewind",
+            "Move the queue back or forth to the position that is written down, and end",
+        ))
+        .switch(flag(
+            "reset",
+            "Forget the position that is written down, and end: the next batch is handled anyway",
+        ))
+    }
 }
 
 impl Errand {
@@ -67,32 +85,54 @@ impl Errand {
     #[must_use]
     pub fn of(matches: &ArgMatches) -> Option<Self> {
         let which = |name: &str| matches.get_one::<Which>(name).copied();
+        // Not every consumer has those of `Program::moves`.
+        let asks = |name| matches.try_get_one::<bool>(name).is_ok_and(|asked| asked == Some(&true));
         [
             ("register", Self::Register),
             ("unregister", Self::Unregister),
+            ("rewind", Self::Rewind),
+            ("reset", Self::Reset),
             ("dead-letters", Self::ListDeadLetters),
         ]
         .into_iter()
-        .find_map(|(switch, errand)| matches.get_flag(switch).then_some(errand))
+        .find_map(|(switch, errand)| asks(switch).then_some(errand))
         .or_else(|| matches.get_one("show-dead-letter").copied().map(Self::ShowDeadLetter))
         .or_else(|| which("replay-dead-letter").map(Self::ReplayDeadLetter))
         .or_else(|| which("drop-dead-letter").map(Self::DropDeadLetter))
     }
 
-    /// Does it. True: the consumer is a new one, to which no position that was written down belongs.
-    pub(super) async fn run(self, who: &Subscription, source: &Connection) -> Result<bool> {
+    /// Does it.
+    pub(super) async fn run(
+        self,
+        script: &mut Script,
+        who: &Subscription,
+        source: &Connection,
+        position: &mut impl Position,
+    ) -> Result<()> {
         let letters = DeadLetters::new(source.clone(), who.queue(), who.consumer());
         let (queue, consumer) = (who.queue(), who.consumer());
         match self {
-            Self::Register if who.register(source).await? => {
+            Self::Register if position.register(script, who, source).await? => {
                 info!("{consumer} is registered on {queue}");
-                return Ok(true);
             }
             Self::Register => info!("{consumer} was registered on {queue} already"),
             Self::Unregister if who.unregister(source).await? => {
                 info!("{consumer} is no longer registered on {queue}");
             }
             Self::Unregister => info!("{consumer} was not registered on {queue}"),
+            Self::Rewind => {
+                let Some(tick) = position.tick(script, who).await? else {
+                    return Err(Error::usage(format!(
+                        "no position of {consumer} on {queue} is written down"
+                    )));
+                };
+                who.move_to(source, tick).await?;
+                info!("{consumer} is at tick {tick} of {queue}");
+            }
+            Self::Reset => {
+                position.forget(script, who).await?;
+                info!("the position of {consumer} on {queue} is forgotten");
+            }
             Self::ListDeadLetters => {
                 for letter in letters.list().await? {
                     let kind = letter.event.kind().unwrap_or("");
@@ -114,8 +154,7 @@ impl Errand {
                 }
             }
         }
-        source.commit().await?;
-        Ok(false)
+        source.commit().await
     }
 }
 

@@ -59,6 +59,14 @@ impl<H: Handler, P: Position> Consumer<H, P> {
         self
     }
 
+    /// Lets only those events come that meet the condition which is the value of this key, if it is set. Then the tables
+    /// of `table_filter` do not count.
+    pub fn filtered_by(mut self, script: &Script, key: &'static str) -> Result<Self> {
+        self.subscription.filter_key = Some(key);
+        self.subscription.configure(script.config())?;
+        Ok(self)
+    }
+
     /// What the queue knows it as.
     pub const fn subscription(&mut self) -> &mut Subscription {
         &mut self.subscription
@@ -71,7 +79,7 @@ impl<H: Handler, P: Position> Consumer<H, P> {
     /// At the start, and after a failure: everything that has to be there before the first batch.
     async fn settle(&mut self, script: &mut Script, source: &Connection) -> Result<()> {
         let who = &self.subscription;
-        if script.config().flag("auto_register")? && who.register(source).await? {
+        if script.config().flag("auto_register")? && self.position.register(script, who, source).await? {
             info!("{} is registered on {}", who.consumer(), who.queue());
         }
         if who.policy().parks() {
@@ -112,9 +120,7 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
     async fn startup(&mut self, script: &mut Script) -> Result<()> {
         let Some(errand) = self.errand else { return Ok(()) };
         let source = self.source(script).await?;
-        if errand.run(&self.subscription, &source).await? {
-            self.position.forget(script, &self.subscription).await?;
-        }
+        errand.run(script, &self.subscription, &source, &mut self.position).await?;
         script.stop().after_round();
         Ok(())
     }
@@ -132,7 +138,8 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
         if self.position.look(script, &self.subscription, &mut batch).await? == Look::Handle {
             caught(self.handler.prepare(script, &mut batch)).await?;
             caught(self.handler.batch(&mut batch)).await?;
-            self.position.store(script, &self.subscription, &batch).await?;
+            batch.close().await?;
+            self.position.store(script, &self.subscription, &mut batch).await?;
         }
         let finished = batch.finish().await?;
         self.tell(script, began, finished)?;

@@ -14,6 +14,8 @@ pub struct Subscription {
     consumer: String,
     pub(super) member: Option<Member>,
     selection: Selection,
+    /// The key whose value is the selection's condition.
+    pub(super) filter_key: Option<&'static str>,
     policy: Policy,
     stop: Stop,
 }
@@ -27,6 +29,7 @@ impl Subscription {
             consumer: consumer.to_owned(),
             member: None,
             selection: Selection { lazy_fetch: 300, ..Selection::default() },
+            filter_key: None,
             policy: Policy::default(),
             stop: Stop::default(),
         }
@@ -40,10 +43,16 @@ impl Subscription {
         Ok(subscription)
     }
 
-    /// Follows the keys as they are now. The condition, which no key says, stays.
+    /// Follows the keys as they are now. A condition that no key says stays.
     pub(super) fn configure(&mut self, config: &Config) -> Result<()> {
         let condition = self.selection.condition.take();
-        let selection = Selection { condition, ..Selection::from_config(config)? };
+        let mut selection = Selection { condition, ..Selection::from_config(config)? };
+        if let Some(key) = self.filter_key {
+            selection.condition = config.optional(key).map(str::to_owned);
+            if selection.condition.is_some() {
+                selection.tables.clear();
+            }
+        }
         let policy = Policy::from_config(config)?;
         if selection.autocommit && policy.savepoint {
             return Err(crate::Error::usage(

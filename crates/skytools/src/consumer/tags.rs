@@ -57,8 +57,8 @@ impl Tags {
         }
     }
 
-    pub(super) const fn retries(&self) -> &BTreeMap<i64, Duration> {
-        &self.retries
+    pub(super) fn take_retries(&mut self) -> BTreeMap<i64, Duration> {
+        std::mem::take(&mut self.retries)
     }
 
     pub(super) fn parked(&self) -> usize {
