@@ -7,6 +7,7 @@
 
 mod crashes;
 mod kit;
+mod life;
 mod python;
 mod quoting;
 mod simple;
