@@ -12,6 +12,7 @@ mod kit;
 mod producing;
 mod logs;
 mod positions;
+mod life;
 mod python;
 mod quoting;
 mod simple;
