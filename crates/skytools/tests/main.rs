@@ -5,8 +5,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod crashes;
 mod heartbeat;
 mod kit;
 mod python;
+mod quoting;
 mod simple;
+mod structure;
 mod switches;

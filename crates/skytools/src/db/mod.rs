@@ -1,8 +1,26 @@
 //! Connections, and the SQL that goes over them.
 
+mod acl;
+pub mod array;
+mod backslash;
+pub mod bytea;
+pub mod catalog;
 mod connection;
 mod connections;
+pub mod copy_text;
+mod keywords;
+pub mod payload;
+pub mod quote;
+mod statements;
+pub mod structure;
+mod template;
+pub mod tokens;
+pub mod unquote;
 
+pub use acl::AclItem;
+pub use catalog::{Object, QualifiedName};
 pub use connection::{Connection, Isolation, Options};
 pub use connections::Connections;
+pub use statements::statements;
+pub use template::{Bound, Template, Text};
 pub use tokio_postgres::{Row, types};

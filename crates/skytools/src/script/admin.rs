@@ -229,7 +229,7 @@ impl Program {
                 Asked::Work(loader, action) => (loader, action),
             };
             let verbosity = switches::verbosity(matches);
-            if let Action::Signal(_) = action {
+            if let Action::Signal { .. } = action {
                 return launch(&loader, action, verbosity, async |_| Ok(0));
             }
             let (command, arguments) = self.choose(matches)?;

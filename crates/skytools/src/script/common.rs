@@ -74,6 +74,11 @@ pub const COMMON_KEYS: KeyGroup = KeyGroup {
         Key::optional("logdatefmt_file_verbose", Kind::Text, "The same in the log file."),
         Key::with_default("exception_sleep", Kind::Float, "20", "Seconds to sleep after a round has failed."),
         Key::optional(
+            "exception_sleep_max",
+            Kind::Float,
+            "When set, each further failure in a row doubles exception_sleep, up to so many seconds.",
+        ),
+        Key::optional(
             "exception_quiet",
             Kind::List,
             "Kinds of errors that are logged as warnings at first: names such as OperationalError, classes of \

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::script::Kind;
 
-    type Values<'a> = &'a [(&'a str, &'a str)];
+    type Values<'a> = &'a [(&'static str, &'a str)];
 
     /// Files as they were written for the versions they are named after.
     #[test]

@@ -72,6 +72,9 @@ impl Program {
                 flag("reload", "Let it read its INI file again (SIGHUP)").short('r'),
                 flag("stop", "Let it end when its round is done (SIGINT)").short('s'),
                 flag("kill", "Let it end at once (SIGTERM)").short('k'),
+                flag("must-run", "With these, exit with status 1 when no process is running")
+                    .requires("action")
+                    .conflicts_with("daemon"),
             ])
             .group(clap::ArgGroup::new("action").args(["daemon", "reload", "stop", "kill"]))
             .arg(
@@ -139,10 +142,14 @@ pub fn verbosity(matches: &ArgMatches) -> Verbosity {
 }
 
 fn action(matches: &ArgMatches) -> Action {
+    let must_run = matches.get_flag("must-run");
     [("reload", Control::Reload), ("stop", Control::Stop), ("kill", Control::Kill)]
         .into_iter()
         .find(|(switch, _)| matches.get_flag(switch))
-        .map_or(Action::Run { daemon: matches.get_flag("daemon") }, |(_, control)| Action::Signal(control))
+        .map_or(Action::Run { daemon: matches.get_flag("daemon") }, |(_, control)| Action::Signal {
+            control,
+            must_run,
+        })
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
