@@ -59,7 +59,8 @@ impl Script {
     /// embeds a job makes one by hand.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, connections: Connections::default(), stop: Stop::default(), stats: Stats::default() }
+        let connections = Connections::of(config.job_name());
+        Self { config, connections, stop: Stop::default(), stats: Stats::default() }
     }
 
     /// The configuration as it is now.
@@ -69,14 +70,15 @@ impl Script {
     }
 
     /// The connection whose connect string is the value of this key: the open one, or a new one.
-    pub async fn db(&mut self, key: &'static str) -> Result<Connection> {
-        self.db_with(key, Options::default()).await
+    pub async fn db(&mut self, key: &str) -> Result<Connection> {
+        let conninfo = self.config.text(key)?.to_owned();
+        self.connections.get(key, &conninfo).await
     }
 
     /// As [`db`](Self::db), with another isolation level, or with autocommit.
     pub async fn db_with(&mut self, key: &str, options: Options) -> Result<Connection> {
         let conninfo = self.config.text(key)?.to_owned();
-        self.connections.get(key, &conninfo, options).await
+        self.connections.get_with(key, &conninfo, options).await
     }
 
     /// The open connections, for those whose connect string is not a key's.
@@ -105,7 +107,7 @@ impl Script {
                     Some(self.config.float("loop_delay")?)
                 }
                 Err(Error::Stopped) => break,
-                Err(usage @ Error::Usage(_)) => return Err(usage),
+                Err(failure) if failure.ends_program() => return Err(failure),
                 Err(failure) => {
                     failures += 1;
                     error!("Job {} crashed: {failure}", self.config.job_name());
