@@ -120,6 +120,12 @@ impl Server {
         Some(Self::at(Path::new(&bindir)).unwrap_or_else(|error| panic!("PGQ_PEER: {error}")))
     }
 
+    /// Where the original's Python modules lie, if this is its server: what `PYTHONPATH` has to name.
+    #[must_use]
+    pub fn python_modules(&self) -> Option<PathBuf> {
+        Some(self.bindir.join("python")).filter(|folder| folder.is_dir())
+    }
+
     /// The server whose programs are in `bindir`.
     pub fn at(bindir: &Path) -> Result<Self, Error> {
         if !bindir.join("postgres").is_file() {

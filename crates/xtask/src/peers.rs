@@ -1,4 +1,5 @@
-//! The original: PgQ 3.5, its cascade pgq_node and its daemon pgqd, as Debian builds them, beside ours to be compared with.
+//! The original: PgQ 3.5, its cascade pgq_node, its daemon pgqd and its Python framework, as Debian builds them, beside
+//! ours to be compared with.
 //!
 //! Their packages are downloaded and unpacked into a private tree of their own, never installed.
 
@@ -15,8 +16,20 @@ use std::process::{Command, Stdio};
 /// The major that Debian 12 builds the original for.
 const MAJOR: u32 = 15;
 
-/// The original, its cascade, its daemon, and a library of the daemon's that few machines have.
-const PACKAGES: [&str; 4] = ["postgresql-15-pgq3", "postgresql-15-pgq-node", "pgqd", "libevent-2.1-7"];
+/// The original, its cascade, its daemon with a library that few machines have, and its Python framework with the
+/// driver that it uses.
+const PACKAGES: [&str; 7] = [
+    "postgresql-15-pgq3",
+    "postgresql-15-pgq-node",
+    "pgqd",
+    "libevent-2.1-7",
+    "python3-pgq",
+    "python3-skytools",
+    "python3-psycopg2",
+];
+
+/// Where its Python modules lie, below the folder of the programs: what PYTHONPATH has to name.
+const PYTHON: &str = "python";
 
 /// Names the packages in a tree, and is written last: a tree without it, or with fewer packages, is made again.
 const COMPLETE: &str = ".original-is-here";
@@ -46,6 +59,10 @@ pub fn fetch(settings: &Settings) -> Outcome<Tree> {
     )?;
     copy_files(&of_debian("usr/share/postgresql").join("contrib"), &tree.sharedir.join("contrib"), 0o644)?;
     place_daemon(&unpacked, &tree)?;
+    let modules = unpacked.join("usr/lib/python3/dist-packages/.");
+    let python = tree.bindir.join(PYTHON);
+    fs::create_dir_all(&python).or_say(|| format!("make {}", python.display()))?;
+    run(Command::new("cp").args(["-R", "--no-preserve=ownership"]).args([&modules, &python]))?;
     let complete = tree.root.join(COMPLETE);
     fs::write(&complete, PACKAGES.join(" ")).or_say(|| format!("write {}", complete.display()))?;
     Ok(tree)

@@ -14,6 +14,7 @@ use tracing::debug;
 
 use crate::db::connect::{self, Conninfo};
 use crate::db::driver::{Driver, Driving};
+use crate::db::quote::identifier;
 use crate::{Error, Result};
 
 /// What a transaction sees of others.
@@ -223,9 +224,8 @@ impl Connection {
             return Ok(());
         }
         let active = listening().clone();
-        let quoted = |channel: &String| format!("\"{}\"", channel.replace('"', "\"\""));
-        let more = channels.difference(&active).map(|channel| format!("listen {}", quoted(channel)));
-        let less = active.difference(channels).map(|channel| format!("unlisten {}", quoted(channel)));
+        let more = channels.difference(&active).map(|channel| format!("listen {}", identifier(channel)));
+        let less = active.difference(channels).map(|channel| format!("unlisten {}", identifier(channel)));
         let sql = more.chain(less).collect::<Vec<_>>().join("; ");
         self.0.client.batch_execute(&sql).await.map_err(self.failed(&sql))?;
         listening().clone_from(channels);

@@ -93,9 +93,11 @@ impl Connections {
         }
     }
 
-    /// Closes all; what is open on them is rolled back by their servers.
+    /// Closes all; what is open on them is rolled back by their servers. Notifications they have brought are
+    /// forgotten: who connects again looks anyway.
     pub fn close_all(&mut self) {
         self.close_where(|_| true);
+        self.notified = Arc::default();
     }
 
     /// Closes those of this age or older: `connection_lifetime`. Zero: none is too old.

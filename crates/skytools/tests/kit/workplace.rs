@@ -61,9 +61,13 @@ impl Workplace {
 
     /// Starts it; what it says goes to `NAME.out`.
     pub fn start(&self, name: &str, binary: &str, arguments: &[&str]) -> Running {
+        self.start_command(name, self.program(binary, arguments))
+    }
+
+    /// Starts any program; what it says goes to `NAME.out`.
+    pub fn start_command(&self, name: &str, mut command: Command) -> Running {
         let said = self.path(&format!("{name}.out"));
         let file = std::fs::File::create(&said).unwrap();
-        let mut command = self.program(binary, arguments);
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Running { child, said }
     }

@@ -1,0 +1,130 @@
+//! Stock producers and consumers of the original's Python framework, on our server.
+
+use std::process::Command;
+
+use pgq_tests::client::{Session, wait_until};
+use pgq_tests::queue::{create, tick_now};
+use pgq_tests::server::Server;
+use pgq_tests::shared::Database;
+
+use crate::kit::{Workplace, conninfo};
+
+const QUEUE: &str = "orders";
+
+/// The interpreter with the original's modules, or why there is none.
+fn python(workplace: &Workplace, script: &str, arguments: &[&str]) -> Command {
+    let script = format!("{}/tests/python/{script}", env!("CARGO_MANIFEST_DIR"));
+    let arguments: Vec<&str> =
+        ["-W", "ignore", &script].into_iter().chain(arguments.iter().copied()).collect();
+    let mut python = workplace.program("python3", &arguments);
+    if let Some(modules) = Server::peer().and_then(|peer| peer.python_modules()) {
+        python.env("PYTHONPATH", modules);
+    }
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    python
+}
+
+fn has_no_python() -> bool {
+    let workplace = Workplace::new();
+    let mut python = python(&workplace, "producer.py", &[]);
+    // Without arguments the script fails behind its imports.
+    let said =
+        python.output().map_or_else(|e| e.to_string(), |o| String::from_utf8_lossy(&o.stderr).into_owned());
+    let missing = !said.contains("IndexError");
+    if missing {
+        eprintln!(
+            "skipped: no python3 with the original's modules: {}",
+            said.lines().last().unwrap_or_default()
+        );
+    }
+    missing
+}
+
+fn produce(workplace: &Workplace, database: &Database) {
+    let produced = python(workplace, "producer.py", &[&conninfo(database), QUEUE]).output().unwrap();
+    assert!(produced.status.success(), "{produced:?}");
+}
+
+/// What the four events of the producer look like in the table.
+fn seen(session: &mut Session, consumer: &str) -> Vec<String> {
+    session.column(
+        "select concat_ws('|', ev_type, coalesce(ev_data, '-'), coalesce(ev_extra1, '-'), coalesce(ev_retry, 0)) \
+         from seen where consumer = $1 order by 1",
+        &[&consumer],
+    )
+}
+
+/// Registers a consumer of this class, feeds it, and lets it run until it has seen all.
+fn consumes(class: &str, more_keys: &str, expected: &[&str]) {
+    if has_no_python() {
+        return;
+    }
+    let database = Database::fresh("python");
+    database.create_extensions(&["pgq_coop", "pgq_ext"]);
+    let mut session = database.connect();
+    session.exec(
+        "create table seen (consumer text, ev_id bigint, ev_type text, ev_data text, ev_extra1 text, ev_retry int)",
+    );
+    create(&mut session, QUEUE).unwrap();
+    let workplace = Workplace::new();
+    let conninfo = conninfo(&database);
+    workplace.write(
+        "job.ini",
+        &format!(
+            "[tried]\njob_name = {class}\nsrc_db = {conninfo}\ndst_db = {conninfo}\nqueue_name = {QUEUE}\n\
+             loop_delay = 0.1\npidfile = job.pid\nuse_skylog = 0\n{more_keys}"
+        ),
+    );
+    if class != "local" {
+        let registered =
+            python(&workplace, "consumer.py", &[class, "job.ini", "--register"]).output().unwrap();
+        assert!(registered.status.success(), "{registered:?}");
+    }
+    let mut running = None;
+    let mut start = || {
+        running = Some(workplace.start_command(class, python(&workplace, "consumer.py", &[class, "job.ini"])))
+    };
+    if class == "local" {
+        // It registers itself when it starts, at the newest tick.
+        start();
+        wait_until("the consumer to be registered", || {
+            session.one("select exists (select from pgq.get_consumer_info())", &[])
+        });
+        produce(&workplace, &database);
+    } else {
+        produce(&workplace, &database);
+        start();
+    }
+    wait_until("all events to be seen", || {
+        tick_now(&mut session, QUEUE).unwrap();
+        session.exec("select pgq.maint_retry_events()");
+        seen(&mut session, class) == expected
+    });
+}
+
+const ALL: [&str; 4] = ["later|-|-|0", "many|a\tb\\c\n|-|0", "many||y|0", "one|däta|x1|0"];
+
+#[test]
+fn a_plain_consumer_works_and_retries() {
+    consumes("plain", "", &["later|-|-|1", ALL[1], ALL[2], ALL[3]]);
+}
+
+#[test]
+fn a_cooperative_consumer_works() {
+    consumes("coop", "subconsumer_name = one\n", &ALL);
+}
+
+#[test]
+fn a_local_consumer_works() {
+    consumes("local", "local_tracking_file = ./job.tick\n", &ALL);
+}
+
+#[test]
+fn a_remote_consumer_works() {
+    consumes("remote", "", &ALL);
+}
+
+#[test]
+fn a_serial_consumer_works() {
+    consumes("serial", "", &ALL);
+}
