@@ -1,40 +1,14 @@
-//! Runs one SQL statement for each event, in a database of its own.
+//! Runs one SQL statement for each change of a row, at least once.
 
 use std::process::ExitCode;
 
-use skytools::Result;
-use skytools::consumer::{Batch, CONSUMER_KEYS, Consumer, Event, Handler, Verdict};
-use skytools::db::Options;
-use skytools::script::{Key, Kind, Program, Script};
-
-const KEYS: &[Key] = &[
-    Key::required("src_db", Kind::Connection, "The database with the queue."),
-    Key::required("dst_db", Kind::Connection, "The database to run the statement in."),
-    Key::required("dst_query", Kind::Text, "The statement."),
-];
-
-#[derive(Default)]
-struct Runs {
-    statement: String,
-}
-
-impl Handler for Runs {
-    async fn prepare(&mut self, script: &mut Script, batch: &mut Batch) -> Result<()> {
-        self.statement = script.config().text("dst_query")?.to_owned();
-        batch.set_target(script.db_with("dst_db", Options::autocommit()).await?);
-        Ok(())
-    }
-
-    async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict> {
-        batch.target()?.execute(&self.statement, &[&event.data()]).await?;
-        Ok(Verdict::Done)
-    }
-}
+use skytools::consumer::{CONSUMER_KEYS, Consumer, STATEMENT_KEYS, StatementRunner};
+use skytools::script::Program;
 
 fn main() -> ExitCode {
-    Program::new("simple_consumer", "Run one SQL statement for each event of a queue")
+    Program::new("simple_consumer", "Run one SQL statement for each changed row that comes through a queue")
         .section("simple_consumer3")
         .keys("Consumer", CONSUMER_KEYS)
-        .keys("simple_consumer", KEYS)
-        .main(|script| Consumer::new(script, "src_db", Runs::default()))
+        .keys("simple_consumer", STATEMENT_KEYS)
+        .main(|script, _| Consumer::new(script, "src_db", StatementRunner::for_each_change(script)?))
 }

@@ -13,14 +13,20 @@ mod batch;
 mod event;
 mod handler;
 mod keys;
+mod moves;
 mod position;
 mod round;
+mod statement_runner;
 mod subscription;
 
 pub use batch::{Batch, BatchInfo, Finished};
 pub use event::Event;
 pub use handler::{Handler, Verdict};
 pub use keys::CONSUMER_KEYS;
-pub use position::{InQueue, Look, Position};
+pub use position::{
+    ByBatch, ByTick, InFile, InQueue, LOCAL_KEYS, LocalConsumer, Look, Position, RemoteConsumer,
+    SerialConsumer, TARGET_KEYS, TickPosition,
+};
 pub use round::Consumer;
+pub use statement_runner::{STATEMENT_KEYS, StatementRunner};
 pub use subscription::{Selection, Subscription};

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use crate::Result;
 use crate::consumer::{Handler, InQueue, Look, Position, Subscription};
 use crate::script::{Job, Next, Script};
+use crate::{Error, Result};
 
 /// A job that consumes a queue.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Consumer<H, P = InQueue> {
     subscription: Subscription,
     handler: H,
     position: P,
+    /// Whether the queue and what is written down may differ: at the start, and after a failure.
+    unsettled: bool,
 }
 
 impl<H: Handler> Consumer<H> {
@@ -26,7 +28,7 @@ impl<H: Handler, P: Position> Consumer<H, P> {
     /// A consumer whose position is kept as `position` does it.
     pub fn with_position(script: &Script, source: &'static str, handler: H, position: P) -> Result<Self> {
         let subscription = Subscription::from_config(script.config(), script.stop())?;
-        Ok(Self { source, subscription, handler, position })
+        Ok(Self { source, subscription, handler, position, unsettled: true })
     }
 
     /// What the queue knows it as.
@@ -39,14 +41,17 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
     async fn work(&mut self, script: &mut Script) -> Result<Next> {
         let began = Instant::now();
         let source = script.db(self.source).await?;
+        if self.unsettled {
+            self.position.reconcile(script, &self.subscription, &source).await?;
+            self.unsettled = false;
+        }
         let Some(mut batch) = self.subscription.next_batch(&source).await? else {
             return Ok(Next::Idle);
         };
-        let info = batch.info().clone();
-        if self.position.look(script, &mut batch).await? == Look::Handle {
+        if self.position.look(script, &self.subscription, &mut batch).await? == Look::Handle {
             self.handler.prepare(script, &mut batch).await?;
             self.handler.batch(&mut batch).await?;
-            self.position.store(script, &info).await?;
+            self.position.store(script, &self.subscription, &batch).await?;
         }
         let finished = batch.finish().await?;
         if finished.count > 0 {
@@ -57,5 +62,9 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
             script.stats.increase("retry-events", finished.retried.cast_signed());
         }
         Ok(Next::More)
+    }
+
+    async fn failed(&mut self, _script: &mut Script, _error: &Error, _times: u32) {
+        self.unsettled = true;
     }
 }

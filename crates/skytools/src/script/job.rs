@@ -1,12 +1,8 @@
 //! A step of work, again and again.
 
-use std::time::Duration;
-
-use tokio::time::sleep;
-use tracing::{error, info};
-
 use crate::db::{Connection, Connections, Options};
-use crate::script::{Config, Stats, Stop};
+use crate::script::daemon::Daemon;
+use crate::script::{Config, Loader, Reload, Stats, Stop};
 use crate::{Error, Result};
 
 /// What a round of work says of the next.
@@ -19,9 +15,11 @@ pub enum Next {
 }
 
 /// What a program does. All steps but [`work`](Self::work) may be left out.
+///
+/// A panic in a step is a failure of that step; it does not end the loop.
 #[allow(async_fn_in_trait)] // the loop is the only caller and needs no Send: a job has one thread
 pub trait Job {
-    /// Once, before the first round.
+    /// Before the first round. When it fails it is done again, as a round would be.
     async fn startup(&mut self, _script: &mut Script) -> Result<()> {
         Ok(())
     }
@@ -29,7 +27,8 @@ pub trait Job {
     /// One round. On an error all connections are closed, and the round is tried again later.
     async fn work(&mut self, script: &mut Script) -> Result<Next>;
 
-    /// After the configuration was read again.
+    /// After the configuration was read again, maybe before the startup has come through. On an error the old one
+    /// stays in force: so first read all keys, then change.
     async fn reload(&mut self, _script: &mut Script) -> Result<()> {
         Ok(())
     }
@@ -47,9 +46,13 @@ pub trait Job {
 /// What a job works with.
 #[derive(Debug)]
 pub struct Script {
-    config: Config,
-    connections: Connections,
-    stop: Stop,
+    pub(super) config: Config,
+    pub(super) loader: Option<Loader>,
+    pub(super) daemon: Option<Daemon>,
+    pub(super) connections: Connections,
+    pub(super) stop: Stop,
+    pub(super) reload: Reload,
+    pub(super) single_pass: bool,
     /// The numbers of this round.
     pub stats: Stats,
 }
@@ -59,7 +62,21 @@ impl Script {
     /// embeds a job makes one by hand.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, connections: Connections::default(), stop: Stop::default(), stats: Stats::default() }
+        Self {
+            config,
+            loader: None,
+            daemon: None,
+            connections: Connections::default(),
+            stop: Stop::default(),
+            reload: Reload::default(),
+            single_pass: false,
+            stats: Stats::default(),
+        }
+    }
+
+    /// A script whose configuration can be read again, maybe in the background.
+    pub(super) fn launched(config: Config, loader: Loader, daemon: Option<Daemon>) -> Self {
+        Self { loader: Some(loader), daemon, ..Self::new(config) }
     }
 
     /// The configuration as it is now.
@@ -90,41 +107,14 @@ impl Script {
         self.stop.clone()
     }
 
-    /// Runs a job until it is stopped, or idle where `loop_delay` says so. Gives the exit status.
-    pub async fn run<J: Job>(&mut self, job: &mut J) -> Result<u8> {
-        job.startup(self).await?;
-        let mut failures = 0;
-        while !self.stop.is_wanted() {
-            let pause = match job.work(self).await {
-                Ok(Next::More) => {
-                    failures = 0;
-                    None
-                }
-                Ok(Next::Idle) => {
-                    failures = 0;
-                    Some(self.config.float("loop_delay")?)
-                }
-                Err(Error::Stopped) => break,
-                Err(usage @ Error::Usage(_)) => return Err(usage),
-                Err(failure) => {
-                    failures += 1;
-                    error!("Job {} crashed: {failure}", self.config.job_name());
-                    self.connections.close_all();
-                    job.failed(self, &failure, failures).await;
-                    Some(self.config.float("exception_sleep")?)
-                }
-            };
-            if let Some(line) = self.stats.take_line() {
-                info!("{line}");
-            }
-            if let Some(pause) = pause {
-                tokio::select! {
-                    () = sleep(Duration::from_secs_f64(pause.max(0.0))) => {}
-                    () = self.stop.wanted() => {}
-                }
-            }
-        }
-        job.shutdown(self).await?;
-        Ok(0)
+    /// A handle to have the configuration read again.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
+    /// Lets [`run`](Self::run) do one round and no more, whatever `loop_delay` says.
+    pub const fn single_pass(&mut self) {
+        self.single_pass = true;
     }
 }

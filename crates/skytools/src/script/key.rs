@@ -32,14 +32,33 @@ pub enum Presence {
     Required,
     /// Nothing: the getters' `Option` is `None`, as for an empty value.
     Optional,
-    /// This value.
+    /// This value, which may refer to others: `%(job_name)s`. A percent sign is written `%%`.
     Default(&'static str),
+}
+
+impl Kind {
+    /// What to call such a value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "whole number",
+            Self::Float => "number",
+            Self::Flag => "yes or no",
+            Self::List => "list, with commas",
+            Self::Dict => "list of key:value, with commas",
+            Self::File => "file",
+            Self::Bytes => "size",
+            Self::Interval => "interval",
+            Self::Connection => "connect string",
+        }
+    }
 }
 
 /// A key of the INI file.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name.
+    /// Its name. One with `*` in it stands for many, see [`Config::wildcard`](crate::script::Config::wildcard).
     pub name: &'static str,
     /// Older or shorter names; the first one that is set wins over `name`.
     pub aliases: &'static [&'static str],
@@ -89,6 +108,29 @@ impl Key {
     pub const fn sample(mut self, sample: &'static str) -> Self {
         self.sample = Some(sample);
         self
+    }
+
+    /// Whether a key of the file is this one, or one of the many it stands for.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        match self.name.split_once('*') {
+            None => self.names().any(|known| known == name),
+            Some((prefix, behind)) => name.strip_prefix(prefix).is_some_and(|rest| {
+                let mut parts: Vec<&str> = behind.split('*').collect();
+                let suffix = parts.pop().unwrap_or_default();
+                let inner = parts.iter().try_fold(rest, |rest, part| Some(rest.split_once(part)?.1));
+                inner.is_some_and(|rest| rest.ends_with(suffix))
+            }),
+        }
+    }
+
+    /// The names under which it may be set, the one that wins first.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.aliases.iter().copied().chain([self.name])
+    }
+
+    /// Whether it stands for many.
+    pub(super) fn is_pattern(&self) -> bool {
+        self.name.contains('*')
     }
 }
 

@@ -6,16 +6,43 @@
 //! switches    end here     --set                                                    │ old connections, sleep
 //! ```
 
+mod admin;
+mod check;
+mod common;
 mod config;
+mod control;
+mod daemon;
+mod failures;
+mod ini;
+mod interpolation;
 mod job;
 mod key;
+mod launch;
+mod loader;
+mod manual;
+mod pidfile;
 mod program;
+mod reading;
+mod reload;
+mod rounds;
+mod sample;
+mod signals;
 mod stats;
 mod stop;
+mod switches;
+mod table;
+mod value;
 
+pub use admin::{Arguments, Subcommand};
+pub use common::COMMON_KEYS;
 pub use config::Config;
+pub use ini::Ini;
 pub use job::{Job, Next, Script};
 pub use key::{Key, KeyGroup, Kind, Presence};
+pub use loader::Loader;
 pub use program::Program;
+pub use reload::Reload;
 pub use stats::Stats;
 pub use stop::Stop;
+pub use table::Table;
+pub use value::expand_home;

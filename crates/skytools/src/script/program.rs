@@ -1,40 +1,59 @@
-//! What a program is, said once: `--help`, `--ini`, the manual and the shell completions are made of it.
+//! What a program is, said once: its switches, `--help`, `--ini`, the manual and the shell completions are made of it.
 
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
-use tracing::error;
+use clap::{Arg, ArgMatches};
+use tracing::{debug, error, warn};
 
-use crate::Result;
-use crate::script::{Config, Job, Key, KeyGroup, Kind, Script};
-
-/// Keys that every program has.
-pub const COMMON_KEYS: KeyGroup = KeyGroup {
-    title: "Common to all programs",
-    keys: &[
-        Key::optional("job_name", Kind::Text, "Unique name of this job; the name of the file when not set."),
-        Key::optional("pidfile", Kind::File, "Where to write the process id. Also a lock: a job runs once."),
-        Key::with_default("loop_delay", Kind::Float, "1.0", "Seconds to sleep when there is nothing to do."),
-        Key::with_default("exception_sleep", Kind::Float, "20", "Seconds to sleep after a round has failed."),
-    ],
-};
+use crate::script::launch::launch;
+use crate::script::switches::{self, Asked};
+use crate::script::{COMMON_KEYS, Job, Key, KeyGroup, Script, Subcommand};
+use crate::{Error, Result};
 
 /// A program: its names, its keys, its switches.
 #[derive(Debug)]
 pub struct Program {
-    name: &'static str,
-    about: &'static str,
-    sections: Vec<&'static str>,
-    groups: Vec<KeyGroup>,
-    switches: Vec<Arg>,
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) description: Option<&'static str>,
+    pub(super) version: Option<&'static str>,
+    pub(super) sections: Vec<&'static str>,
+    pub(super) groups: Vec<KeyGroup>,
+    pub(super) switches: Vec<Arg>,
+    pub(super) examples: Vec<(&'static str, &'static str)>,
+    pub(super) commands: Vec<Subcommand>,
 }
 
 impl Program {
-    /// A program of this name, which is also the section of its INI file.
+    /// A program of this name, which is also the section of its INI file. `about` is what it does, in half a line.
     #[must_use]
     pub fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, sections: vec![name], groups: vec![COMMON_KEYS], switches: Vec::new() }
+        Self {
+            name,
+            about,
+            description: None,
+            version: None,
+            sections: vec![name],
+            groups: vec![COMMON_KEYS],
+            switches: Vec::new(),
+            examples: Vec::new(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// What the manual says of it: paragraphs with blank lines between them.
+    #[must_use]
+    pub const fn description(mut self, text: &'static str) -> Self {
+        self.description = Some(text);
+        self
+    }
+
+    /// A version of its own, besides that of this suite.
+    #[must_use]
+    pub const fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
     }
 
     /// Another name under which its section may stand.
@@ -44,69 +63,82 @@ impl Program {
         self
     }
 
-    /// Keys of its own, or of a framework that it uses. Shown from the last to the first.
+    /// Keys of its own, or of a framework that it uses. Shown from the last to the first; a key that is there already
+    /// is defined anew.
     #[must_use]
     pub fn keys(mut self, title: &'static str, keys: &'static [Key]) -> Self {
         self.groups.push(KeyGroup { title, keys });
         self
     }
 
-    /// A switch of its own.
+    /// A switch of its own, or an argument after the INI file.
     #[must_use]
     pub fn switch(mut self, switch: Arg) -> Self {
         self.switches.push(switch);
         self
     }
 
-    /// Reads the command line, and does what it says: mostly, run the job that `job` makes.
-    pub fn main<J: Job>(self, job: impl FnOnce(&mut Script) -> Result<J>) -> ExitCode {
-        let matches = self.command().get_matches();
-        let ended = self.run(&matches, job);
-        match ended {
+    /// A command line for the help to show, without the name of the program, and what it does.
+    #[must_use]
+    pub fn example(mut self, line: &'static str, does: &'static str) -> Self {
+        self.examples.push((line, does));
+        self
+    }
+
+    /// Reads the command line, and does what it says: mostly, run the job that `job` makes of the configuration and
+    /// the switches.
+    pub fn main<J: Job>(self, job: impl FnOnce(&mut Script, &ArgMatches) -> Result<J>) -> ExitCode {
+        self.end(|matches| match self.asked(matches)? {
+            Asked::Answered(status) => Ok(status),
+            Asked::Work(loader, action) => {
+                launch(&loader, action, switches::verbosity(matches), async |script| {
+                    log_findings(script);
+                    let mut job = job(script, matches)?;
+                    script.run(&mut job).await
+                })
+            }
+        })
+    }
+
+    /// Reads the command line, has it worked off, and tells how that went.
+    pub(super) fn end(&self, work: impl FnOnce(&ArgMatches) -> Result<u8>) -> ExitCode {
+        let matches = match self.command_line().try_get_matches() {
+            Ok(matches) => matches,
+            Err(wrong) => {
+                // Nothing is left to be done when the terminal is gone.
+                let _ = wrong.print();
+                return ExitCode::from(switches::exit_status(&wrong));
+            }
+        };
+        match work(&matches) {
             Ok(status) => ExitCode::from(status),
             Err(failure) => {
-                error!("{failure}");
-                eprintln!("{}: {failure}", self.name);
+                if tracing::dispatcher::has_been_set() {
+                    error!("{failure}");
+                } else {
+                    eprintln!("{}: {failure}", self.name);
+                }
                 ExitCode::FAILURE
             }
         }
     }
+}
 
-    fn command(&self) -> Command {
-        Command::new(self.name)
-            .about(self.about)
-            .arg(Arg::new("ini").value_name("INI").required(true).value_parser(clap::value_parser!(PathBuf)))
-            .arg(
-                Arg::new("set")
-                    .long("set")
-                    .value_name("KEY=VALUE")
-                    .action(ArgAction::Append)
-                    .help("Override a key of the INI file"),
-            )
-            .args(&self.switches)
+/// What was found odd in the file. Keys that nobody knows are told to those who want to know it all: a file may serve
+/// several programs.
+pub(super) fn log_findings(script: &Script) {
+    for warning in script.config().warnings() {
+        warn!("{warning}");
     }
+    for unknown in script.config().unknown() {
+        debug!("{unknown}");
+    }
+}
 
-    fn run<J: Job>(
-        &self,
-        matches: &clap::ArgMatches,
-        job: impl FnOnce(&mut Script) -> Result<J>,
-    ) -> Result<u8> {
-        let file = matches.get_one::<PathBuf>("ini").expect("required");
-        let overrides: Vec<(String, String)> = matches
-            .get_many::<String>("set")
-            .unwrap_or_default()
-            .filter_map(|set| set.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
-            .collect();
-        let config = Config::load(file, &self.sections, &self.groups, &overrides)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(crate::Error::io("start the runtime"))?;
-        runtime.block_on(async {
-            let mut script = Script::new(config);
-            let mut job = job(&mut script)?;
-            script.run(&mut job).await
-        })
+/// Prints for those who read it, or pipe it to who reads only the beginning.
+pub(super) fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("print")(error)),
+        _ => Ok(()),
     }
 }

@@ -13,6 +13,8 @@ enum Wish {
     AfterRound,
     /// Before the next event: the batch is given up and will be handed out again.
     BetweenEvents,
+    /// Now, in the middle of whatever is being done.
+    AtOnce,
 }
 
 /// A handle to ask for the end and to learn of it; clones are one and the same.
@@ -38,6 +40,11 @@ impl Stop {
         self.ask(Wish::BetweenEvents);
     }
 
+    /// Drops the work where it is. For the process that is about to end: who embeds a job drops its future.
+    pub(super) fn at_once(&self) {
+        self.ask(Wish::AtOnce);
+    }
+
     /// Whether the end was asked for.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
@@ -46,13 +53,22 @@ impl Stop {
 
     /// For loops over events: [`Error::Stopped`] when not even the batch shall be done.
     pub fn check_between_events(&self) -> Result<()> {
-        if *self.wish.borrow() == Wish::BetweenEvents { Err(Error::Stopped) } else { Ok(()) }
+        if *self.wish.borrow() >= Wish::BetweenEvents { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// Returns when the end is asked for: what interrupts sleep.
     pub async fn wanted(&self) {
+        self.reached(Wish::AfterRound).await;
+    }
+
+    /// Returns when the work is to be dropped.
+    pub(super) async fn wanted_at_once(&self) {
+        self.reached(Wish::AtOnce).await;
+    }
+
+    async fn reached(&self, least: Wish) {
         // The sender is ours, so the channel cannot be closed.
-        let _ = self.wish.subscribe().wait_for(|wish| *wish > Wish::None).await;
+        let _ = self.wish.subscribe().wait_for(|wish| *wish >= least).await;
     }
 
     fn ask(&self, wish: Wish) {

@@ -1,0 +1,18 @@
+//! Runs one SQL statement for each change of a row, and remembers in a file how far it is.
+
+use std::process::ExitCode;
+
+use skytools::consumer::{CONSUMER_KEYS, LOCAL_KEYS, LocalConsumer, STATEMENT_KEYS, StatementRunner};
+use skytools::script::Program;
+
+fn main() -> ExitCode {
+    Program::new(
+        "simple_local_consumer",
+        "Run one SQL statement for each changed row, with the position in a file",
+    )
+    .section("simple_local_consumer3")
+    .keys("Consumer", CONSUMER_KEYS)
+    .keys("Position in a file", LOCAL_KEYS)
+    .keys("simple_local_consumer", STATEMENT_KEYS)
+    .main(|script, _| LocalConsumer::with_file(script, "src_db", StatementRunner::for_each_change(script)?))
+}

@@ -1,0 +1,19 @@
+//! Kept by the queue alone.
+
+use crate::Result;
+use crate::consumer::{Batch, Look, Position, Subscription};
+use crate::script::Script;
+
+/// In the queue: each event is handled at least once, exactly once where results go into the queue's own database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InQueue;
+
+impl Position for InQueue {
+    async fn look(&mut self, _script: &mut Script, _who: &Subscription, _batch: &mut Batch) -> Result<Look> {
+        Ok(Look::Handle)
+    }
+
+    async fn store(&mut self, _script: &mut Script, _who: &Subscription, _batch: &Batch) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! What `pgq_ext` remembers of a consumer in the target.
+//!
+//! PgQ 3.5 knows a consumer there by its name, so one name on two queues had one position. Where the functions take a
+//! queue, it is told to them. A position that was stored without one is taken over: it is the one that the consumer had
+//! before the target was upgraded. If it is somebody else's, it does not fit the batch, which is an error by tick.
+
+use crate::consumer::Subscription;
+use crate::db::Connection;
+use crate::db::types::{FromSqlOwned, ToSql};
+use crate::script::{Config, Key, Kind};
+use crate::{Error, Result};
+
+/// Keys of consumers that keep their position in the target.
+pub const TARGET_KEYS: &[Key] = &[
+    Key::with_default(
+        "pgq_ext_schema",
+        Kind::Text,
+        "pgq_ext",
+        "The schema in the target whose functions keep the position.",
+    ),
+    Key::optional(
+        "subconsumer_name",
+        Kind::Text,
+        "Keep the position under this name, too: for several jobs that write to one target under one consumer name.",
+    ),
+];
+
+/// The page of one consumer, for one transaction of the target.
+#[derive(Debug)]
+pub(super) struct Page {
+    schema: String,
+    /// The names with the queue, where the functions take it.
+    names: Vec<String>,
+    /// The names without.
+    plain: Vec<String>,
+}
+
+impl Page {
+    /// Opens it. Until the transaction ends no other job of the same names can: who is second learns it here.
+    pub async fn open(config: &Config, who: &Subscription, target: &Connection) -> Result<Self> {
+        let schema = config.text("pgq_ext_schema")?.to_owned();
+        let mut plain = vec![who.consumer().to_owned()];
+        plain.extend(config.optional("subconsumer_name").map(str::to_owned));
+        let row = target
+            .query_one(
+                "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)), \
+                        pg_catalog.to_regprocedure(\
+                            pg_catalog.format('%I.set_last_tick(text, text, text, bigint)', $2::text)) is not null, \
+                        pg_catalog.quote_ident($2)",
+                &[&format!("{} {}", who.queue(), plain.join(" ")), &schema],
+            )
+            .await?;
+        if !row.get::<_, bool>(0) {
+            return Err(Error::bad(format!(
+                "another job is at work in {} as consumer {} of queue {}: each job needs a consumer_name of its own",
+                target.name(),
+                plain.join(", sub-consumer "),
+                who.queue()
+            )));
+        }
+        let names = if row.get(1) {
+            let subconsumer = plain.get(1).cloned().unwrap_or_default();
+            vec![who.queue().to_owned(), who.consumer().to_owned(), subconsumer]
+        } else {
+            plain.clone()
+        };
+        Ok(Self { schema: row.get(2), names, plain })
+    }
+
+    /// The last tick that is done.
+    pub async fn tick(&self, target: &Connection) -> Result<Option<i64>> {
+        let tick: Option<i64> = self.call(target, "get_last_tick", &self.names, None).await?;
+        if tick.is_some() || !self.knows_queues() {
+            return Ok(tick);
+        }
+        self.call(target, "get_last_tick", &self.plain, None).await
+    }
+
+    /// Remembers it; `None` forgets.
+    pub async fn set_tick(&self, target: &Connection, tick: Option<i64>) -> Result<()> {
+        let _: i32 = self.call(target, "set_last_tick", &self.names, Some(tick)).await?;
+        if self.knows_queues() {
+            let _: i32 = self.call(target, "set_last_tick", &self.plain, Some(None)).await?;
+        }
+        Ok(())
+    }
+
+    /// Remembers a batch. False: it was done before, and is not to be done again.
+    pub async fn set_batch(&self, target: &Connection, batch: i64) -> Result<bool> {
+        // NULL for a NULL batch of a consumer that has done any.
+        let knows_me: Option<bool> = self.call(target, "is_batch_done", &self.names, Some(None)).await?;
+        let done_by_name = self.knows_queues()
+            && knows_me.is_some()
+            && self.call::<Option<bool>>(target, "is_batch_done", &self.plain, Some(Some(batch))).await?
+                == Some(true);
+        let is_new: bool = self.call(target, "set_batch_done", &self.names, Some(Some(batch))).await?;
+        Ok(is_new && !done_by_name)
+    }
+
+    fn knows_queues(&self) -> bool {
+        self.names != self.plain
+    }
+
+    async fn call<T: FromSqlOwned>(
+        &self,
+        target: &Connection,
+        function: &str,
+        names: &[String],
+        mark: Option<Option<i64>>,
+    ) -> Result<T> {
+        let mut arguments: Vec<String> = (1..=names.len()).map(|number| format!("${number}::text")).collect();
+        let mut values: Vec<&(dyn ToSql + Sync)> = names.iter().map(|name| name as _).collect();
+        if let Some(mark) = &mark {
+            arguments.push(format!("${}::bigint", names.len() + 1));
+            values.push(mark);
+        }
+        let sql = format!("select {}.{function}({})", self.schema, arguments.join(", "));
+        Ok(target.query_one(&sql, &values).await?.get(0))
+    }
+}

@@ -1,0 +1,111 @@
+//! From the command line to the work: daemon, log, pid file, signals, runtime.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tracing::error;
+
+pub use crate::script::control::Control;
+use crate::script::daemon::{self, Daemon};
+use crate::script::pidfile::PidFile;
+use crate::script::signals::Signals;
+use crate::script::{Loader, Script};
+use crate::{Error, Result};
+
+/// What the switches ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The work itself.
+    Run {
+        /// In the background.
+        daemon: bool,
+    },
+    /// A signal to the process that the pid file names.
+    Signal {
+        /// Which.
+        control: Control,
+        /// Whether it is an error when there is none.
+        must_run: bool,
+    },
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Warnings and errors.
+    Quiet,
+    /// And what happens.
+    #[default]
+    Normal,
+    /// And how.
+    Verbose,
+    /// And everything else.
+    Trace,
+}
+
+/// Does what the switches ask for. `work` runs with a script whose configuration is loaded, and gives the exit status.
+pub fn launch(
+    loader: &Loader,
+    action: Action,
+    verbosity: Verbosity,
+    work: impl AsyncFnOnce(&mut Script) -> Result<u8>,
+) -> Result<u8> {
+    match action {
+        Action::Signal { control, must_run } => {
+            control.tell(&loader.load()?, must_run)?;
+            Ok(0)
+        }
+        Action::Run { daemon: true } if !daemon::is_daemon() => daemon::start(),
+        Action::Run { daemon } => {
+            let daemon = daemon.then(Daemon::enter).transpose()?;
+            run(loader, daemon, verbosity, work)
+        }
+    }
+}
+
+fn run(
+    loader: &Loader,
+    daemon: Option<Daemon>,
+    _verbosity: Verbosity,
+    work: impl AsyncFnOnce(&mut Script) -> Result<u8>,
+) -> Result<u8> {
+    let config = loader.load()?;
+    // A panic of a thread or a task would otherwise be told on a terminal that a daemon has not got.
+    std::panic::set_hook(Box::new(|panic| error!("{panic}")));
+    let signals = Signals::keep()?;
+    let pid_file = match config.optional_file("pidfile") {
+        Some(path) => Some(Arc::new(PidFile::take(&path)?)),
+        None if daemon.is_some() => return Err(Error::usage("-d needs a pidfile, and none is configured")),
+        None => None,
+    };
+    let mut script = Script::launched(config, loader.clone(), daemon);
+    let fate = signals.listen(script.stop(), script.reload(), pid_file.clone())?;
+    let runtime = runtime()?;
+    let stop = script.stop();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.wanted_at_once() => Err(Error::Stopped),
+                ended = work(&mut script) => ended,
+            }
+        })
+    }));
+    drop(script);
+    // Not even a blocking call in some thread keeps us.
+    runtime.shutdown_background();
+    if let Some(pid_file) = pid_file {
+        pid_file.remove();
+    }
+    if let Some(fate) = fate.get() {
+        fate.meet();
+    }
+    // What has panicked was told by the hook.
+    ended.unwrap_or(Ok(1))
+}
+
+/// The work has the main thread; the drivers of connections have one of their own, which never waits for the work.
+fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Error::io("start the runtime"))
+}

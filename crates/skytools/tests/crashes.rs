@@ -1,0 +1,311 @@
+//! Consumers that keep a position, and everything that can die: at each step, and at any time.
+
+use std::time::{Duration, SystemTime};
+
+use pgq_tests::client::{Session, wait_until};
+use pgq_tests::cluster::Cluster;
+use pgq_tests::queue::{create, tick_now};
+use pgq_tests::shared::Database;
+use skytools::consumer::{CONSUMER_KEYS, RemoteConsumer, STATEMENT_KEYS, StatementRunner, TARGET_KEYS};
+use skytools::script::{Config, Script};
+
+use crate::kit::{Break, Breaker, Proxy, Running, Side, Workplace, conninfo};
+
+const EVENTS_OF_A_BATCH: i64 = 5;
+
+/// Where the position is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Remote,
+    Serial,
+    Local,
+}
+
+impl Class {
+    fn section(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Serial => "simple_serial_consumer",
+            Self::Local => "simple_local_consumer",
+        }
+    }
+}
+
+/// A consumer that writes down which events it got.
+struct Job {
+    class: Class,
+    workplace: Workplace,
+}
+
+impl Job {
+    fn new(class: Class, workplace: Workplace, source: &str, target: &str) -> Self {
+        let ini = format!(
+            "[{}]\njob_name = copier\nsrc_db = {source}\ndst_db = {target}\nqueue_name = orders\n\
+             consumer_name = copier\nloop_delay = 0.1\nexception_sleep = 0.05\npgq_lazy_fetch = 2\n\
+             dst_query = insert into result values (%%(pgq.ev_id)s)\n",
+            class.section()
+        );
+        let file = if class == Class::Local { "local_tracking_file = copier.tick\n" } else { "" };
+        workplace.write("copier.ini", &(ini + file));
+        Self { class, workplace }
+    }
+
+    fn start(&self) -> Running {
+        let start = |binary: &str, arguments: &[&str]| self.workplace.start("copier", binary, arguments);
+        match self.class {
+            Class::Serial => start(env!("CARGO_BIN_EXE_simple_serial_consumer"), &["copier.ini"]),
+            Class::Local => start(env!("CARGO_BIN_EXE_simple_local_consumer"), &["copier.ini"]),
+            Class::Remote => {
+                let me = std::env::current_exe().unwrap();
+                start(me.to_str().unwrap(), &["--exact", REMOTE_PROGRAM, "--ignored", "--nocapture"])
+            }
+        }
+    }
+}
+
+const REMOTE_PROGRAM: &str = "crashes::remote_consumer_as_a_program";
+
+#[test]
+#[ignore = "is started by the tests here, in a folder with its INI file: no shipped program is of this class"]
+fn remote_consumer_as_a_program() {
+    let ini = std::fs::read_to_string("copier.ini").unwrap();
+    let pairs = ini.lines().filter_map(|line| line.split_once(" = "));
+    let config = Config::from_pairs("remote", &[CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut script = Script::new(config);
+        let handler = StatementRunner::in_batch(&script).unwrap();
+        let mut job = RemoteConsumer::to_target(&script, "src_db", "dst_db", handler).unwrap();
+        script.run(&mut job).await.unwrap();
+    });
+}
+
+fn produce(source: &mut Session) -> i64 {
+    source.exec(&format!(
+        "select pgq.insert_event('orders', 'I:id', 'id=' || i) from generate_series(1, {EVENTS_OF_A_BATCH}) i"
+    ));
+    tick_now(source, "orders").unwrap()
+}
+
+fn position(source: &mut Session) -> Option<i64> {
+    source.column("select last_tick from pgq.get_consumer_info('orders', 'copier')", &[]).first().copied()
+}
+
+/// How many events were written down, and how many different ones.
+fn results(target: &mut Session) -> (i64, i64) {
+    let row = &target.rows("select count(*), count(distinct id) from result", &[])[0];
+    (row.get(0), row.get(1))
+}
+
+fn prepare(source: &mut Session, target: &mut Session) {
+    create(source, "orders").unwrap();
+    target.exec(
+        "create extension if not exists pgq; create extension pgq_ext; create table result (id bigint)",
+    );
+}
+
+fn registered(job: &Job, source: &mut Session) {
+    if job.class == Class::Local {
+        let _registers_itself = job.start();
+        wait_until("the consumer to register", || position(source).is_some());
+        wait_until("its file", || job.workplace.path("copier.tick").exists());
+    } else {
+        source.exec("select pgq.register_consumer('orders', 'copier')");
+    }
+}
+
+/// Runs a batch for each step that the consumer takes to do one, and breaks that step.
+fn each_step_may_break(class: Class, what: Break) {
+    let (source, target) = (Database::fresh("crash_source"), Database::fresh("crash_target"));
+    let (mut at_source, mut at_target) = (source.connect(), target.connect());
+    prepare(&mut at_source, &mut at_target);
+    let (workplace, breaker) = (Workplace::new(), Breaker::default());
+    let source = Proxy::to(&source, &workplace.path("source"), &breaker);
+    let target = Proxy::to(&target, &workplace.path("target"), &breaker);
+    let job = Job::new(class, workplace, &source.conninfo(), &target.conninfo());
+    registered(&job, &mut at_source);
+
+    let mut inserted = 0;
+    for side in [Side::Before, Side::After] {
+        let mut steps = 0;
+        loop {
+            steps += 1;
+            let tick = produce(&mut at_source);
+            inserted += EVENTS_OF_A_BATCH;
+            breaker.arm(steps, side, what);
+            let mut program = job.start();
+            let mut is_done = || position(&mut at_source) == Some(tick);
+            wait_until("the batch to be done, or the step to break", || {
+                is_done() || what == Break::Kill && breaker.has_broken()
+            });
+            if what == Break::Kill && breaker.has_broken() {
+                program.end();
+                program = job.start();
+                wait_until("the batch to be done by another start", is_done);
+            }
+            drop(program);
+            let (count, different) = results(&mut at_target);
+            assert_eq!(different, inserted, "{side:?} step {steps}: nothing is lost");
+            if class != Class::Local {
+                assert_eq!(count, inserted, "{side:?} step {steps}: nothing is done twice");
+            }
+            if breaker.disarm() {
+                break;
+            }
+        }
+        assert!(steps > 15, "a batch has more than {steps} steps");
+        let (count, different) = results(&mut at_target);
+        let repeated = i64::from(steps) * EVENTS_OF_A_BATCH;
+        assert!(
+            count - different <= repeated,
+            "{count} results of {different} events: at most the batch again"
+        );
+    }
+}
+
+#[test]
+fn a_remote_consumer_is_killed_at_each_step_and_does_each_event_once() {
+    each_step_may_break(Class::Remote, Break::Kill);
+}
+
+#[test]
+fn a_remote_consumer_loses_its_connection_at_each_step_and_does_each_event_once() {
+    each_step_may_break(Class::Remote, Break::Cut);
+}
+
+#[test]
+fn a_serial_consumer_is_killed_at_each_step_and_does_each_event_once() {
+    each_step_may_break(Class::Serial, Break::Kill);
+}
+
+#[test]
+fn a_serial_consumer_loses_its_connection_at_each_step_and_does_each_event_once() {
+    each_step_may_break(Class::Serial, Break::Cut);
+}
+
+#[test]
+fn a_local_consumer_is_killed_at_each_step_and_loses_nothing() {
+    each_step_may_break(Class::Local, Break::Kill);
+}
+
+#[test]
+fn a_local_consumer_loses_its_connection_at_each_step_and_loses_nothing() {
+    each_step_may_break(Class::Local, Break::Cut);
+}
+
+/// Up to so many milliseconds.
+fn a_moment(limit: u64) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Duration::from_millis(u64::from(now.subsec_nanos()) / 1000 % limit)
+}
+
+/// Produces batches while `disturb` does its worst, and then lets the consumer come to the end.
+fn any_time(
+    class: Class,
+    rounds: usize,
+    mut disturb: impl FnMut(&mut Option<Running>, &Job, &mut Session, &mut Session),
+) {
+    let (source, target) = (Database::fresh("chaos_source"), Database::fresh("chaos_target"));
+    let (mut at_source, mut at_target) = (source.connect(), target.connect());
+    prepare(&mut at_source, &mut at_target);
+    let job = Job::new(class, Workplace::new(), &conninfo(&source), &conninfo(&target));
+    registered(&job, &mut at_source);
+    let (mut inserted, mut program) = (0, None);
+    for _ in 0..rounds {
+        for _ in 0..10 {
+            produce(&mut at_source);
+            inserted += EVENTS_OF_A_BATCH;
+        }
+        std::thread::sleep(a_moment(100));
+        disturb(&mut program, &job, &mut at_source, &mut at_target);
+    }
+    let last = produce(&mut at_source);
+    inserted += EVENTS_OF_A_BATCH;
+    let _program = program.unwrap_or_else(|| job.start());
+    wait_until("all batches to be done", || position(&mut at_source) == Some(last));
+    let (count, different) = results(&mut at_target);
+    assert_eq!(different, inserted, "nothing is lost");
+    assert!(class == Class::Local || count == inserted, "{count} results of {inserted} events");
+}
+
+fn killed_at_any_time(class: Class) {
+    any_time(class, 30, |program, job, _, _| {
+        // Dropped is killed.
+        *program = None;
+        *program = Some(job.start());
+    });
+}
+
+#[test]
+fn a_remote_consumer_is_killed_at_any_time() {
+    killed_at_any_time(Class::Remote);
+}
+
+#[test]
+fn a_serial_consumer_is_killed_at_any_time() {
+    killed_at_any_time(Class::Serial);
+}
+
+#[test]
+fn a_local_consumer_is_killed_at_any_time() {
+    killed_at_any_time(Class::Local);
+}
+
+#[test]
+fn sessions_of_a_serial_consumer_are_terminated_at_any_time() {
+    any_time(Class::Serial, 30, |program, job, source, target| {
+        program.get_or_insert_with(|| job.start());
+        for session in [source, target] {
+            session.exec(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                  where datname = current_database() and pid <> pg_backend_pid()",
+            );
+        }
+    });
+}
+
+/// The servers of queue and results die in turn while batches go through.
+fn servers_die(class: Class) {
+    let server =
+        || Cluster::builder().conf("shared_preload_libraries", "pgq").conf("pgq.ticker", "off").start();
+    let (mut source, mut target) = (server(), server());
+    let mut at_source = source.connect("postgres");
+    at_source.exec("create extension pgq");
+    prepare(&mut at_source, &mut target.connect("postgres"));
+    let job = Job::new(class, Workplace::new(), &source.conninfo("postgres"), &target.conninfo("postgres"));
+    registered(&job, &mut at_source);
+    let program = job.start();
+    let mut inserted = 0;
+    for round in 0..6 {
+        let mut at_source = source.connect("postgres");
+        for _ in 0..20 {
+            produce(&mut at_source);
+            inserted += EVENTS_OF_A_BATCH;
+        }
+        std::thread::sleep(a_moment(100));
+        let dies = if round % 2 == 0 { &mut source } else { &mut target };
+        dies.kill9();
+        dies.start_again();
+    }
+    let mut at_source = source.connect("postgres");
+    let last = produce(&mut at_source);
+    inserted += EVENTS_OF_A_BATCH;
+    wait_until("all batches to be done", || position(&mut at_source) == Some(last));
+    let (count, different) = results(&mut target.connect("postgres"));
+    assert_eq!(different, inserted, "nothing is lost: {}", program.said());
+    assert!(class == Class::Local || count == inserted, "{count} results of {inserted} events");
+}
+
+#[test]
+fn servers_of_a_remote_consumer_die() {
+    servers_die(Class::Remote);
+}
+
+#[test]
+fn servers_of_a_serial_consumer_die() {
+    servers_die(Class::Serial);
+}
+
+#[test]
+fn servers_of_a_local_consumer_die() {
+    servers_die(Class::Local);
+}
