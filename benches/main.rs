@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A bench that meets an error has nothing better to do than stop.
 
 mod capture;
+mod companion;
 mod host;
 mod latency;
 mod measure;
@@ -90,6 +91,9 @@ fn main() {
     }
     if runs("reading") {
         rows.extend(reading::two_million(&ours, peer.as_ref()));
+    }
+    if runs("companion") {
+        rows.extend(companion::consumer());
     }
     if runs("ticks") {
         rows.extend(ticking::thousand_queues(&Server::ours(), Server::peer().as_ref()));

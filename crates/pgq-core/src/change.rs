@@ -329,7 +329,7 @@ mod tests {
                 Err(Undecodable::UnknownType(ev_type.as_bytes().to_vec()))
             );
         }
-        assert_eq!(message(["U:id", "id=%4", "t"]), "ev_data: %01 to %ff expected at byte 4");
+        assert_eq!(message(["U:id", "id=%4", "t"]), "ev_data: %00 to %ff expected at byte 4");
         assert_eq!(message(["U", "id='4'", "t"]), "ev_data: where expected at byte 7");
         assert_eq!(message(["{\"op\":1}", "{}", "t"]), "ev_type: \" expected at byte 7");
         let nothing = Fields::default();

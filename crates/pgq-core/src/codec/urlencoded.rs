@@ -68,29 +68,25 @@ pub fn pair(out: &mut Vec<u8>, encoded_name: &[u8], value: Option<&[u8]>) {
     }
 }
 
-/// Reads a row. Bytes that need not be escaped may be: PgQ 2.1 escaped `-`, too.
+/// Reads a row. Bytes that need not be escaped may be: PgQ 2.1 escaped `-`, too. Parts without anything in them count
+/// for nothing.
 pub fn decode(text: &[u8]) -> Result<Row, Malformed> {
-    if text.is_empty() {
-        return Ok(Row::new());
-    }
     let mut begin = 0;
-    text.split(|&byte| byte == b'&')
-        .map(|pair| {
-            let at = begin;
-            begin += pair.len() + 1;
-            column(pair).map_err(|malformed| Malformed { at: at + malformed.at, ..malformed })
-        })
+    let parts = text.split(|&byte| byte == b'&').map(|part| {
+        let at = begin;
+        begin += part.len() + 1;
+        (at, part)
+    });
+    let columns = parts.filter(|(_, part)| !part.is_empty());
+    columns
+        .map(|(at, part)| column(part).map_err(|malformed| Malformed { at: at + malformed.at, ..malformed }))
         .collect()
 }
 
-fn column(pair: &[u8]) -> Result<Column, Malformed> {
-    let equals = pair.iter().position(|&byte| byte == b'=');
-    let name = &pair[..equals.unwrap_or(pair.len())];
-    if name.is_empty() {
-        return Err(Malformed { expected: "column name", at: 0 });
-    }
-    let value = equals.map(|equals| decode_from(pair, equals + 1)).transpose()?;
-    Ok((decode_from(name, 0)?, value))
+fn column(part: &[u8]) -> Result<Column, Malformed> {
+    let equals = part.iter().position(|&byte| byte == b'=');
+    let value = equals.map(|equals| decode_from(part, equals + 1)).transpose()?;
+    Ok((decode_from(&part[..equals.unwrap_or(part.len())], 0)?, value))
 }
 
 fn decode_from(text: &[u8], begin: usize) -> Result<Vec<u8>, Malformed> {
@@ -99,7 +95,7 @@ fn decode_from(text: &[u8], begin: usize) -> Result<Vec<u8>, Malformed> {
     while let Some(&byte) = text.get(at) {
         let (byte, length) = match byte {
             b'+' => (b' ', 1),
-            b'%' => (escaped(&text[at + 1..]).ok_or(Malformed { expected: "%01 to %ff", at })?, 3),
+            b'%' => (escaped(&text[at + 1..]).ok_or(Malformed { expected: "%00 to %ff", at })?, 3),
             _ => (byte, 1),
         };
         decoded.push(byte);
@@ -108,10 +104,9 @@ fn decode_from(text: &[u8], begin: usize) -> Result<Vec<u8>, Malformed> {
     Ok(decoded)
 }
 
-/// The byte behind a percent sign. No text in a database holds a NUL.
+/// The byte behind a percent sign.
 fn escaped(text: &[u8]) -> Option<u8> {
-    let byte = from_hex(text.get(..2)?)?;
-    u8::try_from(byte).ok().filter(|&byte| byte != 0)
+    u8::try_from(from_hex(text.get(..2)?)?).ok()
 }
 
 #[cfg(test)]
@@ -162,17 +157,25 @@ mod tests {
     }
 
     #[test]
+    fn parts_without_anything_count_for_nothing() {
+        assert_eq!(decode(b"&&x=5&"), Ok(vec![column_of("x", Some("5"))]));
+        assert_eq!(decode(b"=1&="), Ok(vec![column_of("", Some("1")), column_of("", Some(""))]));
+    }
+
+    #[test]
+    fn any_byte_can_be_escaped() {
+        assert_eq!(decode(b"p=%00"), Ok(vec![column_of("p", Some("\0"))]));
+    }
+
+    #[test]
     fn what_is_malformed_is_told() {
         let at = |text: &str| decode(text.as_bytes()).expect_err(text).at;
-        assert_eq!(at("a=1&"), 4);
-        assert_eq!(at("a=1&&b"), 4);
-        assert_eq!(at("=1"), 0);
         assert_eq!(at("a&b=%"), 4);
         assert_eq!(at("a=12%4&b"), 4);
         assert_eq!(at("a=%+1"), 2);
-        assert_eq!(at("a=%00"), 2);
+        assert_eq!(at("&&a=%zz"), 4);
         assert_eq!(at("a&%g0"), 2);
-        assert_eq!(decode(b"a=%x1").expect_err("no digit").to_string(), "%01 to %ff expected at byte 3");
+        assert_eq!(decode(b"a=%x1").expect_err("no digit").to_string(), "%00 to %ff expected at byte 3");
     }
 
     proptest! {

@@ -1,0 +1,146 @@
+//! The companion crate: consuming and producing, beside COPY and beside the original's Python framework.
+
+use crate::host::{Host, PAYLOAD};
+use crate::measure::{pairs, seconds};
+use crate::{Row, Target};
+use futures_util::TryStreamExt;
+use pgq_tests::client::Session;
+use pgq_tests::server::Server;
+use skytools::consumer::{Batch, Event, Handler, Subscription, Verdict};
+use skytools::db::{Connection, Options};
+use std::process::Command;
+use tokio::runtime::Runtime;
+
+/// Takes events and does nothing.
+struct Nothing;
+
+impl Handler for Nothing {
+    async fn event(&mut self, event: &Event, _batch: &mut Batch) -> skytools::Result<Verdict> {
+        std::hint::black_box(event.data());
+        Ok(Verdict::Done)
+    }
+}
+
+/// As a program of the crate has it: its own thread for the work, another for the connections.
+fn runtime() -> Runtime {
+    if std::env::var("CT").is_ok() {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    } else {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    }
+}
+
+/// A queue whose events lie between two ticks, to be read as often as wanted.
+struct Filled {
+    host: Host,
+    first_tick: i64,
+    events: i64,
+}
+
+impl Filled {
+    fn new(events: i64, transactions: i64) -> Filled {
+        let host = Host::start(&Server::ours());
+        let mut session = host.connect();
+        session.exec("SELECT pgq.force_tick('bench')");
+        let first_tick = session.one("SELECT pgq.ticker('bench')", &[]);
+        let each = events / transactions;
+        for _ in 0..transactions {
+            session.exec(&format!(
+                "SELECT count(pgq.insert_event('bench', 'type', '{PAYLOAD}')) FROM generate_series(1, {each})"
+            ));
+        }
+        session.exec("SELECT pgq.ticker('bench')");
+        session.exec("VACUUM ANALYZE pgq.event_1_0");
+        Filled { host, first_tick, events }
+    }
+
+    /// A consumer that has not read anything yet.
+    fn rewind(&self) -> Session {
+        let mut session = self.host.connect();
+        session.exec(&format!("SELECT pgq.register_consumer_at('bench', 'reader', {})", self.first_tick));
+        session
+    }
+
+    fn conninfo(&self) -> String {
+        self.host.cluster.conninfo("postgres")
+    }
+
+    /// Microseconds an event.
+    fn per_event(&self, work: impl FnOnce()) -> f64 {
+        seconds(work) / self.events as f64 * 1e6
+    }
+
+    fn consume(&self) -> f64 {
+        self.rewind();
+        let runtime = runtime();
+        let source =
+            runtime.block_on(Connection::open("source", &self.conninfo(), Options::default())).unwrap();
+        let mut subscription = Subscription::new("bench", "reader");
+        if let Ok(n) = std::env::var("LAZY") {
+            subscription.selection().lazy_fetch = n.parse().unwrap();
+        }
+        self.per_event(|| {
+            runtime.block_on(async {
+                let mut batch = subscription.next_batch(&source).await.unwrap().expect("a batch");
+                Nothing.batch(&mut batch).await.unwrap();
+                assert_eq!(batch.finish().await.unwrap().count, self.events.cast_unsigned());
+            });
+        })
+    }
+
+    fn copy(&self) -> f64 {
+        let runtime = runtime();
+        let source =
+            runtime.block_on(Connection::open("source", &self.conninfo(), Options::autocommit())).unwrap();
+        self.per_event(|| {
+            runtime.block_on(async {
+                let client = source.client().await.unwrap();
+                let rows = client.copy_out("COPY pgq.event_1_0 TO STDOUT").await.unwrap();
+                let bytes = rows.try_fold(0, async |sum, chunk| Ok(sum + chunk.len())).await.unwrap();
+                assert!(bytes > PAYLOAD.len());
+            });
+        })
+    }
+
+    /// `None` where there is no Python with the original's modules.
+    fn python(&self) -> Option<f64> {
+        let modules = Server::peer()?.python_modules()?;
+        self.rewind();
+        let folder = self.host.cluster.socket_folder();
+        let ini = folder.join("python.ini");
+        let text = format!(
+            "[bench]\nsrc_db = {}\nqueue_name = bench\nconsumer_name = reader\nuse_skylog = 0\n",
+            self.conninfo()
+        );
+        std::fs::write(&ini, text).unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/noop_consumer.py");
+        let mut python = Command::new("python3");
+        python.args(["-W", "ignore", script]).arg(&ini).env("PYTHONPATH", modules);
+        let output = python.output().ok().filter(|output| output.status.success())?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let took: f64 = said.trim().parse().unwrap_or_else(|_| panic!("seconds, not {said:?}"));
+        Some(took / self.events as f64 * 1e6)
+    }
+}
+
+/// Reading a batch with a handler that does nothing.
+pub fn consumer() -> Vec<Row> {
+    let filled = Filled::new(2_000_000, 20);
+    let mut rows = vec![Row::new(
+        "consuming a 2 M event batch, handler does nothing, per event / COPY of the table",
+        "us",
+        Some(Target::AtMost(1.0 / 0.6)),
+        pairs(|| filled.consume(), || filled.copy()),
+    )];
+    if filled.python().is_some() {
+        rows.push(Row::new(
+            "the same / python3-pgq on the same server",
+            "us",
+            Some(Target::AtMost(0.25)),
+            pairs(|| filled.consume(), || filled.python().expect("it ran before")),
+        ));
+    } else {
+        println!("| the same / python3-pgq | – | – | needs the original: make bench-peers | ≤ 0.25 |");
+    }
+    rows
+}
