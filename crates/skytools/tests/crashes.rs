@@ -6,9 +6,7 @@ use pgq_tests::client::{Session, wait_until};
 use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{create, tick_now};
 use pgq_tests::shared::Database;
-use skytools::consumer::{
-    CONSUMER_KEYS, POLICY_KEYS, RemoteConsumer, STATEMENT_KEYS, StatementRunner, TARGET_KEYS,
-};
+use skytools::consumer::{CONSUMER_KEYS, RemoteConsumer, STATEMENT_KEYS, StatementRunner, TARGET_KEYS};
 use skytools::script::{Config, Script};
 
 use crate::kit::{Break, Breaker, Proxy, Running, Side, Workplace, conninfo};
@@ -72,9 +70,7 @@ const REMOTE_PROGRAM: &str = "crashes::remote_consumer_as_a_program";
 fn remote_consumer_as_a_program() {
     let ini = std::fs::read_to_string("copier.ini").unwrap();
     let pairs = ini.lines().filter_map(|line| line.split_once(" = "));
-    let config =
-        Config::from_pairs("remote", &[CONSUMER_KEYS, POLICY_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs)
-            .unwrap();
+    let config = Config::from_pairs("remote", &[CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs).unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut script = Script::new(config);
         let handler = StatementRunner::in_batch(&script).unwrap();

@@ -53,4 +53,38 @@ pub const CONSUMER_KEYS: &[Key] = &[
         "300",
         "Write a line of statistics after so many seconds without events; 0: never.",
     ),
+    Key::with_default(
+        "event_policy",
+        Kind::Text,
+        "block",
+        "What to do when an event cannot be handled. block: try the whole batch again, until it succeeds. \
+         retry: let the event come again, retry_limit times, then park it. \
+         park: put it aside, with the cause, among the dead letters.",
+    ),
+    Key::with_default(
+        "retry_delay",
+        Kind::Float,
+        "60",
+        "Seconds until an event first comes again; twice as many each time.",
+    ),
+    Key::with_default("retry_delay_max", Kind::Float, "3600", "The most seconds until an event comes again."),
+    Key::with_default(
+        "retry_limit",
+        Kind::Integer,
+        "10",
+        "How often an event comes again before it is parked; 0: without end.",
+    ),
+    Key::with_default(
+        "event_savepoint",
+        Kind::Flag,
+        "0",
+        "Take back what a handler has written for an event that it wants to see again or to have parked. \
+         Always so when event_policy is not block.",
+    ),
+    Key::with_default(
+        "strict_tags",
+        Kind::Flag,
+        "0",
+        "Refuse events of which the handler does not say that they are done.",
+    ),
 ];

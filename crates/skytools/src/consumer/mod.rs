@@ -36,7 +36,7 @@ pub use handler::{Cause, Handler, Verdict};
 pub use keys::CONSUMER_KEYS;
 pub use parallel::{Lane, Parallel, ParallelHandler};
 pub use payload::from_columns;
-pub use policy::{FailedEvents, POLICY_KEYS, Policy};
+pub use policy::{FailedEvents, Policy};
 pub use position::{
     ByBatch, ByTick, InFile, InQueue, LOCAL_KEYS, LocalConsumer, Look, Position, RemoteConsumer,
     SerialConsumer, TARGET_KEYS,

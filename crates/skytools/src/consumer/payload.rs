@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use pgq_core::Change;
 use pgq_core::change::Fields;
 use pgq_core::codec::{Row, urlencoded};
-use serde::Deserialize;
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 
@@ -156,6 +155,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use jiff::Timestamp;
+    use serde::Deserialize;
 
     use super::*;
 

@@ -11,46 +11,8 @@
 use std::time::Duration;
 
 use crate::consumer::{Event, Verdict};
-use crate::script::{Config, Key, Kind};
+use crate::script::Config;
 use crate::{Error, Result};
-
-/// See the module.
-pub const POLICY_KEYS: &[Key] = &[
-    Key::with_default(
-        "event_policy",
-        Kind::Text,
-        "block",
-        "What to do when an event cannot be handled. block: try the whole batch again, until it succeeds. \
-         retry: let the event come again, retry_limit times, then park it. \
-         park: put it aside, with the cause, among the dead letters.",
-    ),
-    Key::with_default(
-        "retry_delay",
-        Kind::Float,
-        "60",
-        "Seconds until an event first comes again; twice as many each time.",
-    ),
-    Key::with_default("retry_delay_max", Kind::Float, "3600", "The most seconds until an event comes again."),
-    Key::with_default(
-        "retry_limit",
-        Kind::Integer,
-        "10",
-        "How often an event comes again before it is parked; 0: without end.",
-    ),
-    Key::with_default(
-        "event_savepoint",
-        Kind::Flag,
-        "0",
-        "Take back what a handler has written for an event that it wants to see again or to have parked. \
-         Always so when event_policy is not block.",
-    ),
-    Key::with_default(
-        "strict_tags",
-        Kind::Flag,
-        "0",
-        "Refuse events of which the handler does not say that they are done.",
-    ),
-];
 
 /// How events and their failures are met.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,7 +45,7 @@ pub enum FailedEvents {
 }
 
 impl Policy {
-    /// What the [keys](POLICY_KEYS) say.
+    /// What the [keys](crate::consumer::CONSUMER_KEYS) say.
     pub fn from_config(config: &Config) -> Result<Self> {
         let seconds = |key| {
             Duration::try_from_secs_f64(config.float(key)?)

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches};
 use tracing::info;
 
-use crate::consumer::{CONSUMER_KEYS, DeadLetters, POLICY_KEYS, Position, Subscription};
+use crate::consumer::{CONSUMER_KEYS, DeadLetters, Position, Subscription};
 use crate::db::Connection;
 use crate::script::{Program, Script};
 use crate::{Error, Result};
@@ -53,8 +53,7 @@ impl Program {
         let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
         let letter = |name, help| Arg::new(name).long(name).value_name("ID").help(help);
         let which = |name, help| letter(name, help).value_parser(clap::value_parser!(Which));
-        self.keys("Events that cannot be handled", POLICY_KEYS)
-            .keys("Consumer", CONSUMER_KEYS)
+        self.keys("Consumer", CONSUMER_KEYS)
             .switch(flag("register", "Register the consumer with its queue, and end"))
             .switch(flag("unregister", "Unregister the consumer, and end"))
             .switch(flag("dead-letters", "List the events that were parked, and end"))

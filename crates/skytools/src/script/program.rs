@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use crate::script::launch::launch;
 use crate::script::log::LOG_KEYS;
@@ -114,11 +114,7 @@ impl Program {
         match work(&matches) {
             Ok(status) => ExitCode::from(status),
             Err(failure) => {
-                if tracing::dispatcher::has_been_set() {
-                    error!("{failure}");
-                } else {
-                    eprintln!("{}: {failure}", self.name);
-                }
+                eprintln!("{}: {failure}", self.name);
                 ExitCode::FAILURE
             }
         }
