@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod connections;
 mod crashes;
+mod encryption;
 mod kit;
 mod python;
 mod quoting;

@@ -52,8 +52,12 @@ impl ServerCertVerifier for Verifier {
                 }
             }
         }
-        if self.by_name && !is_for(&parsed(certificate)?, server) {
-            return Err(Error::InvalidCertificate(NotValidForName));
+        if self.by_name {
+            let presented = names(&parsed(certificate)?, server);
+            if !presented.iter().any(|name| covers(name, server)) {
+                let expected = server.to_owned();
+                return Err(Error::InvalidCertificate(NotValidForNameContext { expected, presented }));
+            }
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -117,46 +121,49 @@ fn check_dates(certificate: &Certificate, now: UnixTime) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether it is made out to this host: an alternative name counts; the subject, where there is none of that kind.
-fn is_for(certificate: &Certificate, host: &ServerName<'_>) -> bool {
+/// The names of the host's kind that it is made out to: alternative ones; the subject's, where there are none.
+fn names(certificate: &Certificate, host: &ServerName<'_>) -> Vec<String> {
     let certificate = &certificate.tbs_certificate;
-    let names = match certificate.get::<SubjectAltName>() {
-        Ok(found) => found.map(|(_, names)| names.0).unwrap_or_default(),
-        Err(_) => return false,
-    };
-    let mut of_kind = names
-        .iter()
-        .filter_map(|name| match (name, host) {
-            (GeneralName::DnsName(name), ServerName::DnsName(host)) => {
-                Some(covers(name.as_str(), host.as_ref()))
-            }
-            (GeneralName::IpAddress(address), ServerName::IpAddress(host)) => {
-                Some(match IpAddr::from(*host) {
-                    IpAddr::V4(host) => address.as_bytes() == host.octets(),
-                    IpAddr::V6(host) => address.as_bytes() == host.octets(),
-                })
-            }
-            _ => None,
-        })
-        .peekable();
-    if of_kind.peek().is_some() {
-        return of_kind.any(|is_covered| is_covered);
+    // Alternatives that cannot be read make a certificate for nobody.
+    let Ok(alternatives) = certificate.get::<SubjectAltName>() else { return Vec::new() };
+    let alternatives = alternatives.map(|(_, names)| names.0).unwrap_or_default();
+    let of_kind: Vec<String> =
+        alternatives.iter().filter_map(|alternative| told(alternative, host)).collect();
+    if !of_kind.is_empty() {
+        return of_kind;
     }
-    let host = host.to_str();
-    let mut attributes = certificate.subject.0.iter().flat_map(|names| names.0.iter());
-    let common_name = attributes.find(|attribute| attribute.oid == COMMON_NAME);
+    let attributes = certificate.subject.0.iter().flat_map(|attributes| attributes.0.iter());
+    let common_name = attributes.filter(|attribute| attribute.oid == COMMON_NAME).next_back();
     common_name
         .and_then(|name| std::str::from_utf8(name.value.value()).ok())
-        .is_some_and(|name| covers(name, &host))
+        .map(str::to_owned)
+        .into_iter()
+        .collect()
+}
+
+/// An alternative name, if it is a name of the host's kind.
+fn told(name: &GeneralName, host: &ServerName<'_>) -> Option<String> {
+    match (name, host) {
+        (GeneralName::DnsName(name), ServerName::DnsName(_)) => Some(name.as_str().to_owned()),
+        (GeneralName::IpAddress(address), ServerName::IpAddress(_)) => {
+            let bytes = address.as_bytes();
+            let address = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+            address.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok().map(|ip| ip.to_string())
+        }
+        _ => None,
+    }
 }
 
 /// Whether a name, maybe `*.example.com`, stands for this host. A star stands for one label.
-fn covers(name: &str, host: &str) -> bool {
-    if name.eq_ignore_ascii_case(host) {
+fn covers(name: &str, host: &ServerName<'_>) -> bool {
+    let told = host.to_str();
+    if name.eq_ignore_ascii_case(&told) {
         return true;
     }
-    match (name.strip_prefix("*."), host.split_once('.')) {
-        (Some(name), Some((label, domain))) => !label.is_empty() && name.eq_ignore_ascii_case(domain),
+    match (host, name.strip_prefix("*."), told.split_once('.')) {
+        (ServerName::DnsName(_), Some(name), Some((label, domain))) => {
+            !label.is_empty() && name.eq_ignore_ascii_case(domain)
+        }
         _ => false,
     }
 }
@@ -193,6 +200,7 @@ mod tests {
             ("x", &["*.example.com"], "db1.example.com", true),
             ("x", &["*.example.com"], "a.db1.example.com", false),
             ("x", &["*.example.com"], "example.com", false),
+            ("*.0.2.7", &[], "192.0.2.7", false),
         ] {
             let certificate = made_out_to(common_name, alternatives);
             let host_name = ServerName::try_from(host).unwrap();
