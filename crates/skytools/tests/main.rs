@@ -8,8 +8,16 @@
 mod connections;
 mod crashes;
 mod encryption;
+mod consumers;
+mod crashes;
+mod heartbeat;
 mod kit;
+mod producing;
+mod logs;
+mod positions;
+mod life;
 mod python;
 mod quoting;
 mod simple;
 mod structure;
+mod switches;
