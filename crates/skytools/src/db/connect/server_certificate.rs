@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::CertificateError::{BadEncoding, Expired, NotValidYet};
+use rustls::CertificateError::{BadEncoding, BadSignature, Expired, NotValidYet};
 use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -81,7 +81,7 @@ impl ServerCertVerifier for Verifier {
         if is_valid {
             Ok(HandshakeSignatureValid::assertion())
         } else {
-            Err(Error::InvalidCertificate(rustls::CertificateError::BadSignature))
+            Err(Error::InvalidCertificate(BadSignature))
         }
     }
 
@@ -173,6 +173,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use rcgen::{CertificateParams, DnType, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::version::{TLS12, TLS13};
 
     use super::*;
 
@@ -204,11 +207,73 @@ mod tests {
         ] {
             let certificate = made_out_to(common_name, alternatives);
             let host_name = ServerName::try_from(host).unwrap();
-            assert_eq!(
-                is_for(&certificate, &host_name),
-                expected,
-                "{common_name} {alternatives:?} for {host}"
-            );
+            let is_for = names(&certificate, &host_name).iter().any(|name| covers(name, &host_name));
+            assert_eq!(is_for, expected, "{common_name} {alternatives:?} for {host}");
+        }
+    }
+
+    /// A handshake with a server that shows this certificate and signs with this key, without a check of names.
+    fn handshake(
+        certificate: &[u8],
+        key: &KeyPair,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> Result<(), Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let key_der = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let signer = provider.key_provider.load_private_key(key_der).unwrap();
+        let shown = CertifiedKey::new(vec![CertificateDer::from(certificate.to_vec())], signer);
+        let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+        let verifier = Verifier { issuers: None, trusted: Vec::new(), by_name: false, algorithms };
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let mut server = rustls::ServerConnection::new(Arc::new(server)).unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(client), "db1".try_into().unwrap()).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut sent = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut sent).unwrap();
+            }
+            let mut rest = &sent[..];
+            while !rest.is_empty() {
+                server.read_tls(&mut rest).unwrap();
+                server.process_new_packets().unwrap();
+            }
+            let mut sent = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut sent).unwrap();
+            }
+            let mut rest = &sent[..];
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+                client.process_new_packets()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn where_nobody_checks_certificates_an_old_one_will_do_but_not_a_borrowed_one() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let made = CertificateParams::new(vec!["db1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let mut old = parsed(made.der()).unwrap();
+        old.tbs_certificate.version = x509_cert::Version::V1;
+        old.tbs_certificate.extensions = None;
+        let old = old.to_der().unwrap();
+        for version in [&TLS12, &TLS13] {
+            assert_eq!(handshake(made.der(), &key, version), Ok(()));
+            assert_eq!(handshake(&old, &key, version), Ok(()));
+            // Who only shows the right certificate would share its channel binding.
+            let borrowed = handshake(&old, &other, version);
+            assert_eq!(borrowed, Err(Error::InvalidCertificate(BadSignature)), "{version:?}");
         }
     }
 
