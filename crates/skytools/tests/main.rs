@@ -5,14 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod connections;
 mod consumers;
 mod crashes;
+mod encryption;
 mod heartbeat;
 mod kit;
-mod producing;
+mod life;
 mod logs;
 mod positions;
-mod life;
+mod producing;
 mod python;
 mod quoting;
 mod simple;
