@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use skytools::Result;
 use skytools::script::{Job, Key, Kind, Next, Program, Script};
 
+/// What the INI file says.
 pub const KEYS: &[Key] = &[
     Key::required("db", Kind::Connection, "The database to write to.").sample("dbname=app"),
     Key::with_default("beat", Kind::Text, "%(job_name)s", "What to write beside the time."),
 ];
 
+/// The job.
 pub struct Heartbeat;
 
 impl Job for Heartbeat {

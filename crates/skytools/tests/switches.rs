@@ -172,6 +172,11 @@ fn pages_and_completions_know_every_key_and_switch() {
         }
     }
     assert_eq!(run(&Workplace::new(), &["--generate", "papyrus"]).0, 2);
+
+    let workplace = Workplace::new();
+    let mut dated = workplace.program(BINARY, &["--generate", "man"]);
+    let page = dated.env("SOURCE_DATE_EPOCH", "86400").output().unwrap().stdout;
+    assert!(String::from_utf8(page).unwrap().contains(".TH SIMPLE_CONSUMER 1 1970-01-02 "));
 }
 
 #[test]

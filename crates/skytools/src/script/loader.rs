@@ -110,12 +110,14 @@ mod tests {
     use super::*;
     use crate::script::Kind;
 
+    type Values<'a> = &'a [(&'static str, &'a str)];
+
     /// Files as they were written for the versions they are named after.
     #[test]
     fn files_of_older_versions_are_read_unchanged() {
         let host = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
         let consumer = format!("simple_consumer-3_{host}");
-        let read: &[(&str, &str, &[(&str, &str)])] = &[
+        let read: [(&str, &str, Values<'_>); 13] = [
             (
                 "table_dispatcher-2.1",
                 "table_dispatcher",
@@ -212,7 +214,7 @@ mod tests {
             let groups = [crate::script::COMMON_KEYS, KeyGroup { title: "", keys: keys.leak() }];
             let config = Loader::new(path, &[section], &groups, Vec::new()).load().unwrap();
             assert_eq!(config.warnings(), [""; 0], "{file}");
-            for (key, value) in *values {
+            for (key, value) in values {
                 assert_eq!(config.optional(key).unwrap_or_default(), *value, "{file}: {key}");
             }
         }

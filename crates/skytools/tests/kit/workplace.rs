@@ -112,11 +112,16 @@ impl Running {
         kill(self.pid(), signal).unwrap();
     }
 
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end.
     pub fn end(&mut self) -> ExitStatus {
         let mut status = None;
         wait_until("the program to end", || {
-            status = self.child.try_wait().unwrap();
+            status = self.ended();
             status.is_some()
         });
         status.unwrap()
