@@ -109,6 +109,25 @@ fn a_statement_that_fails_is_tried_until_it_is_mended() {
 }
 
 #[test]
+fn a_statement_alone_is_tried_again_when_its_session_is_gone() {
+    for consumer in [Consumer::Simple, Consumer::Local] {
+        let stage = Stage::of(consumer);
+        stage.at_target().exec("create sequence runs");
+        let dies_once = "insert into result select %%(id)s from nextval('runs') as run \
+                         where run <> 2 or pg_terminate_backend(pg_backend_pid())";
+        stage.set_query(dies_once, "sql_retry = 1\nsql_retry_formula_a = 0\nsql_retry_formula_b = 0.01");
+        let program = stage.start();
+        wait_until("it to be registered", || stage.position().is_some());
+        for id in 1..=3 {
+            stage.insert("I:id", &format!("id={id}"), "");
+        }
+        stage.flow();
+        assert_eq!(stage.results(), ["1", "2", "3"], "the batch did not begin anew");
+        program.wait_for("retry #1");
+    }
+}
+
+#[test]
 fn a_placeholder_without_a_value_blocks_until_the_statement_is_mended() {
     for consumer in Consumer::ALL {
         let stage = Stage::of(consumer);
@@ -229,8 +248,8 @@ fn the_documentation_works() {
     assert_eq!(orders, [2]);
     let pages: Vec<String> = session.column("select page from stale order by 1", &[]);
     assert_eq!(pages, ["/order/1", "/order/2"]);
-    let journal: Vec<String> =
-        session.column("select concat_ws(' ', what, id, coalesce(note, '-')) from journal order by event", &[]);
+    let journal: Vec<String> = session
+        .column("select concat_ws(' ', what, id, coalesce(note, '-')) from journal order by event", &[]);
     assert_eq!(journal, ["I:id 1 gift", "I:id 2 -", "U:id 2 50 %", "D:id 1 gift"]);
     assert!(workplace.read("stale_pages.tick").ends_with("queue=orders&consumer=stale_pages\n"));
 }
