@@ -5,8 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod connections;
 mod consumers;
 mod crashes;
+mod encryption;
 mod heartbeat;
 mod kit;
 mod life;
