@@ -8,6 +8,7 @@
 //! text, file  small things that names, tables and files need
 //! ```
 
+pub mod blocking;
 pub mod consumer;
 pub mod db;
 mod error;
