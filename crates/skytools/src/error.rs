@@ -1,8 +1,9 @@
 //! What can go wrong, cut by what is to be done about it.
 
+use std::error::Error as _;
 use std::io;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +25,20 @@ pub enum Error {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// No server could be reached, or none that would do.
+    #[error("{connection}: {told}")]
+    Connect {
+        /// The key or name under which the connection is known.
+        connection: String,
+        /// What was tried, and how it failed: a line for each attempt.
+        told: String,
+        /// What the driver says of the last attempt, if it got as far as to a server.
+        #[source]
+        last: Option<tokio_postgres::Error>,
+    },
+    /// A server's function has answered that it will not: its notes. Exit status 1, no second try.
+    #[error("{0}")]
+    Refused(String),
     /// A file or a socket.
     #[error("{what}: {source}")]
     Io {
@@ -71,35 +86,52 @@ impl Error {
     pub fn sqlstate(&self) -> Option<&SqlState> {
         match self {
             Self::Database { source, .. } => source.code(),
+            Self::Connect { last, .. } => last.as_ref()?.code(),
             _ => None,
         }
     }
 
-    /// Whether the connection it came from is of no more use.
+    /// Whether the way to the server is broken: nothing more can be done over the connection that it came from.
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
         match self {
-            Self::Database { source, .. } => {
-                source.is_closed() || source.as_db_error().is_none_or(|e| e.severity() == "FATAL")
-            }
+            Self::Database { source, .. } => match source.as_db_error() {
+                Some(error) => matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+                None => {
+                    source.is_closed()
+                        || source.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
+                }
+            },
+            Self::Connect { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether a second try would be in vain: the program ends, with exit status 1.
+    #[must_use]
+    pub const fn ends_program(&self) -> bool {
+        matches!(self, Self::Usage(_) | Self::Refused(_))
     }
 }
 
 /// The server's message with its detail and hint, as psql shows them; the driver's text otherwise.
-fn told(error: &tokio_postgres::Error) -> String {
-    let Some(db) = error.as_db_error() else {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            text.push_str(&format!(": {inner}"));
-            cause = inner.source();
-        }
-        return text;
-    };
-    let mut text = db.message().to_owned();
-    for (label, more) in [("DETAIL", db.detail()), ("HINT", db.hint())] {
+pub(crate) fn told(error: &tokio_postgres::Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return with_detail(error);
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}
+
+/// A message of the server's, with its detail and hint.
+pub(crate) fn with_detail(error: &DbError) -> String {
+    let mut text = error.message().to_owned();
+    for (label, more) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
         if let Some(more) = more {
             text.push_str(&format!("\n{label}: {more}"));
         }

@@ -11,8 +11,11 @@
 pub mod consumer;
 pub mod db;
 mod error;
+mod producer;
 pub mod file;
 pub mod script;
+pub mod testing;
 pub mod text;
 
 pub use error::{Error, Result};
+pub use producer::{NewEvent, Producer};

@@ -5,9 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod consumers;
 mod crashes;
+mod heartbeat;
 mod kit;
+mod producing;
+mod logs;
+mod positions;
+mod life;
 mod python;
 mod quoting;
 mod simple;
 mod structure;
+mod switches;

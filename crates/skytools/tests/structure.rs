@@ -3,8 +3,9 @@
 use std::process::Output;
 
 use pgq_tests::client::Session;
+use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
-use skytools::db::structure::{Element, Table};
+use skytools::db::structure::{Element, Sequence, Table};
 use skytools::db::{Connection, Options, QualifiedName};
 
 use crate::kit::{conninfo, wait};
@@ -16,7 +17,7 @@ create schema plain;
 create schema elsewhere;
 create type plain.mood as enum ('sad', 'it''s ok');
 create domain plain.positive as int check (value > 0);
-create collation plain."Co ll" (provider = icu, locale = 'en');
+create collation plain."Co ll" (provider = libc, locale = 'C');
 create function plain.fire() returns trigger language plpgsql as 'begin return new; end';
 create function plain.twice(int) returns int language sql immutable as 'select $1 * 2';
 create table plain.log (what text);
@@ -238,4 +239,343 @@ fn a_table_with_everything_is_the_same_elsewhere() {
                alter table "Ev""il. \schema"."ta""ble ON x.y; --\" cluster on "in ON ""dex"" USING";"#,
         ),
     ]);
+}
+
+#[test]
+fn what_only_newer_servers_have_is_the_same_elsewhere() {
+    let major = Server::ours().major();
+    let mut zoo = Vec::new();
+    if major >= 17 {
+        zoo.push((
+            "plain",
+            "kept",
+            "create table plain.kept (a int); grant maintain, select on plain.kept to public",
+        ));
+    }
+    if major >= 18 {
+        zoo.push((
+            "plain",
+            "filled",
+            r#"create table plain.filled (
+                 id int primary key,
+                 named int constraint "must be" not null,
+                 alone int not null no inherit,
+                 twofold int constraint lonely not null no inherit,
+                 later int,
+                 virtual int generated always as (id * 2) virtual,
+                 stored int generated always as (id * 3) stored,
+                 constraint unforced check (id > 0) not enforced);
+               alter table plain.filled add constraint old not null later not valid;
+               comment on constraint "must be" on plain.filled is 'must';
+               comment on constraint filled_id_not_null on plain.filled is 'id';
+               create table plain.periods (at int4range, who int4range, primary key (who, at without overlaps));"#,
+        ));
+        zoo.push(("plain", "periods", "select"));
+    }
+    check(&zoo);
+}
+
+/// The table under another name, in the database where it is and in another one.
+#[test]
+fn under_another_name_nothing_is_shared_with_the_original() {
+    let (source, target) = (database("structure"), database("structure"));
+    let (from, to) = (open(&source), open(&target));
+    let original = r#"
+        create table plain.orders (
+          id serial primary key, "b\ad" serial, code text constraint codes unique, n int generated always as identity,
+          check (id > 0));
+        create index "ORDERS on orders" on plain.orders (code);
+        create index taken on plain.orders (id) where code <> 'ON orders';
+        alter table plain.orders cluster on "ORDERS on orders";
+        alter table plain.orders replica identity using index orders_pkey;
+        create trigger orders after insert on plain.orders for each row execute function plain.fire('orders');
+        create rule orders as on delete to plain.orders do instead nothing;
+        grant usage on sequence plain.orders_id_seq to public;
+        comment on index plain.orders_pkey is 'key';
+        comment on table plain.orders is 'plain.orders';"#;
+    // As it would have been written by hand; the names of sequences are the reason for so many statements.
+    let by_hand = |suffix: &str, sequences: &str, taken: &str| {
+        format!(
+            r#"
+        create table elsewhere."new orders" (
+          id int not null, "b\ad" int not null, code text, n int not null,
+          constraint orders_id_check check (id > 0));
+        create sequence elsewhere.orders_id_seq{sequences} as int owned by elsewhere."new orders".id;
+        create sequence elsewhere."orders_b\ad_seq{sequences}" as int owned by elsewhere."new orders"."b\ad";
+        alter table elsewhere."new orders"
+          alter id set default nextval('elsewhere.orders_id_seq{sequences}'),
+          alter "b\ad" set default nextval('elsewhere."orders_b\ad_seq{sequences}"'),
+          alter n add generated always as identity (sequence name elsewhere.orders_n_seq{sequences}),
+          add constraint orders_pkey{suffix} primary key (id), add constraint codes{suffix} unique (code);
+        create index "ORDERS on orders{suffix}" on elsewhere."new orders" (code);
+        create index {taken} on elsewhere."new orders" (id) where code <> 'ON orders';
+        alter table elsewhere."new orders" cluster on "ORDERS on orders{suffix}";
+        alter table elsewhere."new orders" replica identity using index orders_pkey{suffix};
+        create trigger orders after insert on elsewhere."new orders" for each row execute function plain.fire('orders');
+        create rule orders as on delete to elsewhere."new orders" do instead nothing;
+        grant usage on sequence elsewhere.orders_id_seq{sequences} to public;
+        comment on index elsewhere.orders_pkey{suffix} is 'key';
+        comment on table elsewhere."new orders" is 'plain.orders';"#
+        )
+    };
+    source.connect().exec(original);
+    let structure = wait(Table::load(&from, &QualifiedName::new("plain", "orders"))).unwrap();
+    let new_name = QualifiedName::new("elsewhere", "new orders");
+
+    target.connect().exec("create table elsewhere.taken_1 ()");
+    wait(structure.create(&to, ALL, &new_name)).unwrap();
+    let twin = database("structure");
+    twin.connect().exec(&by_hand("_1", "", "taken_2"));
+    assert_same(&dump(&target, &new_name), &dump(&twin, &new_name));
+
+    // Next to itself: sequences that are taken get numbers, too.
+    let beside = QualifiedName::new("plain", "Orders");
+    wait(structure.create(&from, ALL, &beside)).unwrap();
+    let mut session = source.connect();
+    let names: Vec<String> = session.column(
+        "select relname::text from pg_class where relnamespace = 'plain'::regnamespace \
+         and (relname like '%orders%' or relname like 'taken%' or relname like 'codes%') order by relname collate \"C\"",
+        &[],
+    );
+    let expected = [
+        "ORDERS on orders",
+        "ORDERS on orders_1",
+        "codes",
+        "codes_1",
+        "orders",
+        "orders_b\\ad_seq",
+        "orders_b\\ad_seq_1",
+        "orders_id_seq",
+        "orders_id_seq_1",
+        "orders_n_seq",
+        "orders_n_seq_1",
+        "orders_pkey",
+        "orders_pkey_1",
+        "taken",
+        "taken_1",
+    ];
+    assert_eq!(names, expected);
+    session.exec("insert into plain.\"Orders\" (code) values ('a'), ('b')");
+    assert_eq!(session.one::<i32>("select nextval('plain.orders_id_seq')::int", &[]), 1);
+    // Dropping the copy leaves the original.
+    let before = dump(&source, &structure.name());
+    wait(async { Table::load(&from, &beside).await.unwrap().drop(&from, ALL).await.unwrap() });
+    assert_eq!(dump(&source, &structure.name()), before);
+}
+
+#[test]
+fn long_names_have_room_for_their_numbers() {
+    let database = database("structure");
+    let connection = open(&database);
+    let long = "ä".repeat(31);
+    database.connect().exec(&format!(
+        "create table plain.t (a int, b int); create index \"{long}a\" on plain.t (a); create index \"{long}\" on plain.t (b)"
+    ));
+    let structure = wait(Table::load(&connection, &QualifiedName::new("plain", "t"))).unwrap();
+    wait(structure.create(&connection, ALL, &QualifiedName::new("plain", "u"))).unwrap();
+    let names: Vec<String> = database.connect().column(
+        "select indexrelid::regclass::text from pg_index where indrelid = 'plain.u'::regclass order by 1",
+        &[],
+    );
+    let cut = "ä".repeat(29);
+    assert_eq!(names, [format!("plain.\"{cut}_1\""), format!("plain.\"{cut}_2\"")]);
+}
+
+#[test]
+fn a_partition_is_attached_again_and_a_child_inherits_again() {
+    let (source, target) = (database("structure"), database("structure"));
+    let (from, to) = (open(&source), open(&target));
+    let sql = r#"
+        create table plain.whole (id int, at date, t text, primary key (id, at)) partition by range (at);
+        create index on plain.whole (t);
+        create trigger fires after insert on plain.whole for each row execute function plain.fire();
+        create table plain.base (id int not null constraint positive check (id > 0));
+        create table plain.mixin (m text default 'm');"#;
+    let children = r#"
+        create table plain.part partition of plain.whole for values from ('2024-01-01') to ('2025-01-01');
+        create table plain.rest partition of plain.whole default partition by list (at);
+        create table plain.child (id int not null constraint positive check (id > 0), own text, m text default 'm');
+        alter table plain.child inherit plain.base;
+        alter table plain.child inherit plain.mixin;"#;
+    source.connect().exec(sql);
+    source.connect().exec(children);
+    target.connect().exec(sql);
+    let elements = [ALL, &[Element::Parents]].concat();
+    for table in ["part", "rest", "child"] {
+        let name = QualifiedName::new("plain", table);
+        wait(async {
+            Table::load(&from, &name).await.unwrap().create(&to, &elements, &name).await.unwrap();
+        });
+        assert_same(&dump(&target, &name), &dump(&source, &name));
+    }
+    // Alone, the partition keeps the trigger that it had from the whole.
+    let alone = database("structure");
+    let to_alone = open(&alone);
+    wait(async {
+        let name = QualifiedName::new("plain", "part");
+        Table::load(&from, &name).await.unwrap().create(&to_alone, ALL, &name).await.unwrap();
+    });
+    assert!(
+        dump(&alone, &QualifiedName::new("plain", "part"))
+            .iter()
+            .any(|line| line.contains("CREATE TRIGGER fires"))
+    );
+    for table in ["child", "rest", "part"] {
+        let name = QualifiedName::new("plain", table);
+        wait(async { Table::load(&to, &name).await.unwrap().drop(&to, &elements).await.unwrap() });
+    }
+    let fresh = database("structure");
+    fresh.connect().exec(sql);
+    assert_eq!(everything(&target), everything(&fresh));
+}
+
+#[test]
+fn a_few_elements_are_enough_for_a_subscriber() {
+    let (source, target) = (database("structure"), database("structure"));
+    let (from, to) = (open(&source), open(&target));
+    source.connect().exec(
+        "create table plain.t (id serial primary key, a int unique default 5, n int generated always as identity); \
+         create index on plain.t (a); grant select on plain.t to public; alter table plain.t owner to structure_owner",
+    );
+    let name = QualifiedName::new("plain", "t");
+    let structure = wait(Table::load(&from, &name)).unwrap();
+    wait(structure.create(&to, &[Element::Table, Element::PrimaryKey], &name)).unwrap();
+    target.connect().exec("insert into plain.t values (1, null, 7)");
+    let twin = database("structure");
+    twin.connect().exec("create table plain.t (id int primary key, a int, n int not null)");
+    assert_same(&dump(&target, &name), &dump(&twin, &name));
+
+    assert_eq!(
+        structure.list(ALL),
+        [
+            "table plain.t",
+            "sequence t_id_seq",
+            "identity t_n_seq",
+            "default of id",
+            "default of a",
+            "constraint t_pkey",
+            "constraint t_a_key",
+            "index t_a_idx",
+            "grants",
+            "owner structure_owner",
+        ]
+    );
+    // The rest can come later, and go again.
+    let rest: Vec<_> =
+        ALL.iter().copied().filter(|e| *e != Element::Table && *e != Element::Constraints).collect();
+    wait(structure.create(&to, &rest, &name)).unwrap();
+    let rest: Vec<_> = rest.into_iter().filter(|element| *element != Element::Owner).collect();
+    wait(structure.drop(&to, &rest)).unwrap();
+    target.connect().exec("alter table plain.t owner to postgres");
+    twin.connect().exec("grant select on plain.t to public; revoke select on plain.t from public");
+    assert_same(&dump(&target, &name), &dump(&twin, &name));
+}
+
+#[test]
+fn a_failure_leaves_nothing_in_either_mode() {
+    let (source, target) = (database("structure"), database("structure"));
+    let from = open(&source);
+    source.connect().exec(
+        "create function plain.only_here(int) returns int language sql immutable as 'select 1'; \
+         create table plain.t (id serial primary key); create index on plain.t (plain.only_here(id))",
+    );
+    let name = QualifiedName::new("plain", "t");
+    let structure = wait(Table::load(&from, &name)).unwrap();
+    let before = everything(&target);
+    for options in [Options::autocommit(), Options::default()] {
+        let to = wait(Connection::open("target_db", &conninfo(&target), options)).unwrap();
+        let error = wait(structure.create(&to, ALL, &name)).unwrap_err();
+        assert!(error.to_string().starts_with("target_db: function plain.only_here"), "{error}");
+        wait(to.rollback()).unwrap();
+        assert_eq!(everything(&target), before);
+    }
+}
+
+/// Settings of the session that change how the catalog writes are neither used nor touched.
+#[test]
+fn the_settings_of_a_session_do_not_matter() {
+    let (source, target) = (database("structure"), database("structure"));
+    source.connect().exec(
+        "create table plain.t (id serial, m plain.mood default 'sad', at date default '2024-03-01', \
+         d float8 default 1.1, i interval default '-1 days +02:00:00')",
+    );
+    let name = QualifiedName::new("plain", "t");
+    let settings = "set search_path = plain, pg_catalog; set datestyle = 'german'; set intervalstyle = sql_standard; \
+                    set extra_float_digits = -10";
+    for options in [Options::autocommit(), Options::default()] {
+        let from = wait(Connection::open("db", &conninfo(&source), options)).unwrap();
+        let to = wait(Connection::open("db", &conninfo(&target), options)).unwrap();
+        wait(async {
+            from.batch(settings).await.unwrap();
+            to.batch(settings).await.unwrap();
+            let structure = Table::load(&from, &name).await.unwrap();
+            for connection in [&from, &to] {
+                let row = connection
+                    .query_one("select current_setting('search_path'), current_setting('datestyle')", &[]);
+                let row = row.await.unwrap();
+                assert_eq!((row.get(0), row.get(1)), ("plain, pg_catalog", "German, DMY"));
+            }
+            structure.create(&to, ALL, &name).await.unwrap();
+            to.commit().await.unwrap();
+        });
+        assert_same(&dump(&target, &name), &dump(&source, &name));
+        target.connect().exec("drop table plain.t");
+    }
+}
+
+#[test]
+fn a_sequence_goes_on_elsewhere() {
+    let (source, target) = (database("structure"), database("structure"));
+    let (from, to) = (open(&source), open(&target));
+    source.connect().exec(
+        r#"create unlogged sequence plain."se ""q" as smallint increment 3 minvalue -5 maxvalue 50 start 2 cache 1 cycle;
+           select nextval('plain."se ""q"'), nextval('plain."se ""q"');
+           create sequence plain.ended maxvalue 2;
+           select nextval('plain.ended'), nextval('plain.ended');
+           create table plain.t (id serial)"#,
+    );
+    let name = QualifiedName::new("plain", "se \"q");
+    let new_name = QualifiedName::new("elsewhere", "re named");
+    wait(async { Sequence::load(&from, &name).await.unwrap().create(&to, &new_name).await.unwrap() });
+    let twin = database("structure");
+    twin.connect().exec(
+        "create unlogged sequence elsewhere.\"re named\" as smallint increment 3 minvalue -5 maxvalue 50 start 8 cycle",
+    );
+    assert_same(&dump(&target, &new_name), &dump(&twin, &new_name));
+
+    let ended = wait(Sequence::load(&from, &QualifiedName::new("plain", "ended"))).unwrap();
+    wait(ended.create(&to, &ended.name())).unwrap();
+    let owned = wait(Sequence::load(&from, &QualifiedName::new("plain", "t_id_seq"))).unwrap();
+    assert_eq!(owned.owned_by(), Some((&QualifiedName::new("plain", "t"), "id")));
+    let error = wait(Sequence::load(&from, &QualifiedName::new("plain", "t"))).unwrap_err();
+    assert_eq!(error.to_string(), "db: there is no sequence plain.t");
+}
+
+/// A sequence that was copied before its table waits for it; one that belongs to another table is left to it.
+#[test]
+fn a_sequence_that_waits_is_taken() {
+    let (source, target) = (database("structure"), database("structure"));
+    let (from, to) = (open(&source), open(&target));
+    source.connect().exec("create table plain.t (id serial primary key)");
+    let name = QualifiedName::new("plain", "t");
+    let structure = wait(Table::load(&from, &name)).unwrap();
+    target.connect().exec("create sequence plain.t_id_seq as int; select setval('plain.t_id_seq', 41)");
+    wait(structure.create(&to, ALL, &name)).unwrap();
+    assert_same(&dump(&target, &name), &dump(&source, &name));
+    assert_eq!(target.connect().one::<i32>("insert into plain.t values (default) returning id", &[]), 42);
+}
+
+#[test]
+fn what_is_no_table_is_refused() {
+    let database = database("structure");
+    let connection = open(&database);
+    database.connect().exec(
+        "create view plain.v as select 1; create foreign data wrapper w; create server s \
+         foreign data wrapper w; create foreign table plain.f (a int) server s",
+    );
+    let message =
+        |name| wait(Table::load(&connection, &QualifiedName::new("plain", name))).unwrap_err().to_string();
+    assert_eq!(message("v"), "db: there is no table plain.v");
+    assert_eq!(message("f"), "db: plain.f is no ordinary or partitioned table");
+    assert_eq!(message("no such"), "db: there is no table plain.\"no such\"");
 }

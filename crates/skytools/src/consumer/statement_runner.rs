@@ -1,13 +1,12 @@
 //! A handler that needs no code: one SQL statement for each event.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use pgq_core::codec::urlencoded;
 use tracing::debug;
 
 use crate::consumer::{Batch, Event, Handler, Verdict};
+use crate::db::payload::{self, Record};
 use crate::db::types::{FromSql, Type};
 use crate::db::{Options, Row, Template};
 use crate::script::{Key, Kind, Script};
@@ -71,7 +70,7 @@ impl StatementRunner {
     }
 
     /// The value of a placeholder.
-    fn value(&self, event: &Event, columns: &Columns, name: &str) -> Result<Option<String>> {
+    fn value(&self, event: &Event, columns: &Record, name: &str) -> Result<Option<String>> {
         let text = |text: Option<&str>| Ok(text.map(str::to_owned));
         match name {
             "pgq.tick_id" => Ok(Some(self.tick_id.to_string())),
@@ -111,7 +110,11 @@ impl Handler for StatementRunner {
         }
         // Data that are no row are still good for %(pgq.ev_data)s.
         let wants_columns = self.statement.names().iter().any(|name| !name.starts_with("pgq."));
-        let columns = if wants_columns { columns(event)? } else { Columns::new() };
+        let columns = match event.data() {
+            Some(data) if wants_columns => payload::decode(data)
+                .map_err(|why| Error::bad(format!("the data of event {} are no row: {why}", event.id())))?,
+            _ => Record::default(),
+        };
         let bound = self.statement.bind(|name| self.value(event, &columns, name))?;
         for row in batch.target()?.query(&bound.sql, &bound.params()).await? {
             debug!("event {}: {}", event.id(), Shown(&row));
@@ -122,17 +125,6 @@ impl Handler for StatementRunner {
 
 fn is_change(event: &Event) -> bool {
     matches!(event.kind().unwrap_or_default().as_bytes(), [b'I' | b'U' | b'D', b':', ..])
-}
-
-type Columns = BTreeMap<String, Option<String>>;
-
-/// The row that the event's data hold; no columns where there are no data.
-fn columns(event: &Event) -> Result<Columns> {
-    let no_row = |why: String| Error::bad(format!("the data of event {} are no row: {why}", event.id()));
-    let row = urlencoded::decode(event.data().unwrap_or_default().as_bytes())
-        .map_err(|malformed| no_row(malformed.to_string()))?;
-    let text = |bytes| String::from_utf8(bytes).map_err(|error| no_row(error.to_string()));
-    row.into_iter().map(|(name, value)| Ok((text(name)?, value.map(text).transpose()?))).collect()
 }
 
 /// A row of the result, for the log.

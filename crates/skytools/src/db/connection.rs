@@ -1,13 +1,20 @@
 //! A session with a server: statements, and the transaction they are in.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
+use futures_util::future::join;
 use tokio::sync::Notify;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row};
+use tokio_postgres::{Client, Row, Statement};
+use tracing::debug;
 
+use crate::db::connect::{self, Conninfo};
+use crate::db::driver::{Driver, Driving};
+use crate::db::quote::identifier;
 use crate::{Error, Result};
 
 /// What a transaction sees of others.
@@ -39,7 +46,7 @@ impl Options {
     }
 }
 
-/// A session; clones are one and the same.
+/// A session; clones are one and the same. It ends with the last of them, and what is open is rolled back.
 #[derive(Clone, Debug)]
 pub struct Connection(Arc<Session>);
 
@@ -47,36 +54,45 @@ pub struct Connection(Arc<Session>);
 struct Session {
     name: String,
     client: Client,
+    driving: Driving,
     options: Options,
     in_transaction: AtomicBool,
-    notified: Arc<Notify>,
+    listening: Mutex<BTreeSet<String>>,
     opened: Instant,
 }
 
 impl Connection {
-    /// Connects. `name` is how messages call the connection.
+    /// Connects. `name` is how messages call the connection, `conninfo` is as libpq wants it.
     pub async fn open(name: &str, conninfo: &str, options: Options) -> Result<Self> {
-        let failed = |source| Error::Database { connection: name.to_owned(), query: None, source };
-        let mut config: tokio_postgres::Config = conninfo.parse().map_err(failed)?;
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(15));
-        }
-        let (client, mut driver) = config.connect(NoTls).await.map_err(failed)?;
-        let notified = Arc::new(Notify::new());
-        let awoken = Arc::clone(&notified);
-        tokio::spawn(async move {
-            while let Some(Ok(message)) = std::future::poll_fn(|context| driver.poll_message(context)).await {
-                if let AsyncMessage::Notification(_) = message {
-                    awoken.notify_one();
-                }
-            }
-        });
+        Self::open_for(name, conninfo, options, None, Arc::default()).await
+    }
+
+    /// As [`open`](Self::open), for a program of this name, which waits for notifications.
+    pub(super) async fn open_for(
+        name: &str,
+        conninfo: &str,
+        options: Options,
+        application_name: Option<&str>,
+        notified: Arc<Notify>,
+    ) -> Result<Self> {
+        let named = |error| match error {
+            Error::Usage(message) => Error::Usage(format!("{name}: {message}")),
+            Error::Bad(message) => Error::Bad(format!("{name}: {message}")),
+            Error::Io { what, source } => Error::Io { what: format!("{name}: {what}"), source },
+            other => other,
+        };
+        let conninfo = Conninfo::parse(conninfo).map_err(named)?;
+        debug!("Connect '{name}' to '{conninfo}'");
+        let driver = Driver::new(name, notified);
+        let (client, driving) =
+            connect::connect(&conninfo, application_name, &driver).await.map_err(named)?;
         Ok(Self(Arc::new(Session {
             name: name.to_owned(),
             client,
+            driving,
             options,
             in_transaction: AtomicBool::new(false),
-            notified,
+            listening: Mutex::default(),
             opened: Instant::now(),
         })))
     }
@@ -105,30 +121,55 @@ impl Connection {
         self.0.client.is_closed()
     }
 
+    /// Whether a transaction is open: one that waits for commit or rollback, maybe a failed one.
+    #[must_use]
+    pub fn is_in_transaction(&self) -> bool {
+        self.0.in_transaction.load(Ordering::Relaxed)
+    }
+
+    /// Closes it. Who still has a clone finds it closed: nobody can keep a transaction open that was given up.
+    pub fn close(self) {
+        if Arc::strong_count(&self.0) > 1 {
+            self.0.driving.cut();
+        }
+    }
+
     /// The driver's client, in the transaction that a statement would be in.
     pub async fn client(&self) -> Result<&Client> {
         self.begin().await?;
         Ok(&self.0.client)
     }
 
+    /// A statement to be run more than once. It lives as long as the session.
+    pub async fn prepare(&self, sql: &str) -> Result<Statement> {
+        // BEGIN and PREPARE travel together: a transaction costs no time of its own on the wire.
+        let (begun, prepared) = join(self.begin(), self.0.client.prepare(sql)).await;
+        begun?;
+        prepared.map_err(self.failed(sql))
+    }
+
     /// All rows.
     pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
-        self.client().await?.query(sql, params).await.map_err(self.failed(sql))
+        let statement = self.prepare(sql).await?;
+        self.0.client.query(&statement, params).await.map_err(self.failed(sql))
     }
 
     /// The one row.
     pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
-        self.client().await?.query_one(sql, params).await.map_err(self.failed(sql))
+        let statement = self.prepare(sql).await?;
+        self.0.client.query_one(&statement, params).await.map_err(self.failed(sql))
     }
 
     /// The row, if there is one.
     pub async fn query_opt(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>> {
-        self.client().await?.query_opt(sql, params).await.map_err(self.failed(sql))
+        let statement = self.prepare(sql).await?;
+        self.0.client.query_opt(&statement, params).await.map_err(self.failed(sql))
     }
 
     /// How many rows a statement has touched.
     pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
-        self.client().await?.execute(sql, params).await.map_err(self.failed(sql))
+        let statement = self.prepare(sql).await?;
+        self.0.client.execute(&statement, params).await.map_err(self.failed(sql))
     }
 
     /// Runs statements without parameters.
@@ -138,7 +179,7 @@ impl Connection {
 
     /// Opens a transaction, unless one is open or each statement is one.
     async fn begin(&self) -> Result<()> {
-        if self.0.options.autocommit || self.0.in_transaction.load(Ordering::Relaxed) {
+        if self.0.options.autocommit || self.0.in_transaction.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
         let begin = match self.0.options.isolation {
@@ -146,31 +187,49 @@ impl Connection {
             Isolation::RepeatableRead => "begin isolation level repeatable read",
             Isolation::Serializable => "begin isolation level serializable",
         };
-        self.0.client.batch_execute(begin).await.map_err(self.failed(begin))?;
-        self.0.in_transaction.store(true, Ordering::Relaxed);
-        Ok(())
+        self.0.client.batch_execute(begin).await.map_err(|error| {
+            self.0.in_transaction.store(false, Ordering::Relaxed);
+            self.failed(begin)(error)
+        })
     }
 
-    /// Commits what is open.
+    /// Commits what is open. An error, also when the server would take the COMMIT of a failed transaction for a
+    /// ROLLBACK: nothing was committed, and nothing is open any more.
     pub async fn commit(&self) -> Result<()> {
-        self.end("commit").await
+        if !self.0.in_transaction.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        // The empty SELECT fails where COMMIT would silently roll back.
+        let committed = self.0.client.batch_execute("select; commit").await.map_err(self.failed("commit"));
+        if let Err(failure) = &committed
+            && failure.sqlstate() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+        {
+            self.0.client.batch_execute("rollback").await.map_err(self.failed("rollback"))?;
+        }
+        committed
     }
 
     /// Takes back what is open.
     pub async fn rollback(&self) -> Result<()> {
-        self.end("rollback").await
-    }
-
-    async fn end(&self, how: &str) -> Result<()> {
-        if self.0.in_transaction.swap(false, Ordering::Relaxed) {
-            self.0.client.batch_execute(how).await.map_err(self.failed(how))?;
+        if !self.0.in_transaction.swap(false, Ordering::Relaxed) {
+            return Ok(());
         }
-        Ok(())
+        self.0.client.batch_execute("rollback").await.map_err(self.failed("rollback"))
     }
 
-    /// Returns when a notification has come, maybe one that came before the call.
-    pub async fn notified(&self) {
-        self.0.notified.notified().await;
+    /// Listens on these channels and no other, from now on; within a transaction, from the next call outside of one.
+    pub(super) async fn listen(&self, channels: &BTreeSet<String>) -> Result<()> {
+        let listening = || self.0.listening.lock().expect("no panic while it is held");
+        if self.is_in_transaction() || *listening() == *channels {
+            return Ok(());
+        }
+        let active = listening().clone();
+        let more = channels.difference(&active).map(|channel| format!("listen {}", identifier(channel)));
+        let less = active.difference(channels).map(|channel| format!("unlisten {}", identifier(channel)));
+        let sql = more.chain(less).collect::<Vec<_>>().join("; ");
+        self.0.client.batch_execute(&sql).await.map_err(self.failed(&sql))?;
+        listening().clone_from(channels);
+        Ok(())
     }
 
     /// For `map_err`: an error of this connection, with the statement.

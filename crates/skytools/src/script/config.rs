@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::script::ini::Ini;
 use crate::script::loader::most_specific;
+use crate::script::log::LOG_KEYS;
 use crate::script::reading::{Layers, Reading, built_in};
 use crate::script::value::{self, Read};
 use crate::script::{COMMON_KEYS, Key};
@@ -40,7 +41,7 @@ impl Config {
         keys: &[&'static [Key]],
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self> {
-        let keys = most_specific([COMMON_KEYS.keys].into_iter().chain(keys.iter().copied()));
+        let keys = most_specific([COMMON_KEYS.keys, LOG_KEYS].into_iter().chain(keys.iter().copied()));
         let overrides: Vec<(String, String)> =
             pairs.into_iter().map(|(key, text)| (key.to_lowercase(), text.to_owned())).collect();
         let reading = Layers {

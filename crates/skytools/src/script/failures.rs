@@ -123,13 +123,13 @@ fn shortened(query: &str) -> String {
 /// database interface has for it, from the narrowest to the widest.
 fn names(error: &Error) -> Vec<&str> {
     let mut names = match error {
-        Error::Database { .. } => match error.sqlstate() {
+        Error::Database { .. } | Error::Connect { .. } => match error.sqlstate() {
             Some(state) => sqlstate_names(state.code()),
             None => vec!["OperationalError", "InterfaceError", "DatabaseError", "Error"],
         },
         Error::Io { .. } => vec!["OSError", "IOError", "EnvironmentError"],
         Error::Usage(_) => vec!["UsageError"],
-        Error::Bad(_) | Error::Stopped | Error::Other(_) => vec![],
+        Error::Refused(_) | Error::Bad(_) | Error::Stopped | Error::Other(_) => vec![],
     };
     names.push("Exception");
     names

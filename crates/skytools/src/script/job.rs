@@ -63,10 +63,10 @@ impl Script {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
+            connections: Connections::of(config.job_name()),
             config,
             loader: None,
             daemon: None,
-            connections: Connections::default(),
             stop: Stop::default(),
             reload: Reload::default(),
             single_pass: false,
@@ -86,14 +86,15 @@ impl Script {
     }
 
     /// The connection whose connect string is the value of this key: the open one, or a new one.
-    pub async fn db(&mut self, key: &'static str) -> Result<Connection> {
-        self.db_with(key, Options::default()).await
+    pub async fn db(&mut self, key: &str) -> Result<Connection> {
+        let conninfo = self.config.text(key)?.to_owned();
+        self.connections.get(key, &conninfo).await
     }
 
     /// As [`db`](Self::db), with another isolation level, or with autocommit.
     pub async fn db_with(&mut self, key: &str, options: Options) -> Result<Connection> {
         let conninfo = self.config.text(key)?.to_owned();
-        self.connections.get(key, &conninfo, options).await
+        self.connections.get_with(key, &conninfo, options).await
     }
 
     /// The open connections, for those whose connect string is not a key's.

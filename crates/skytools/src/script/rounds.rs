@@ -85,7 +85,7 @@ impl Script {
                     pace.after(next)
                 }
                 Err(Error::Stopped) => Then::End(0),
-                Err(usage @ Error::Usage(_)) => return Err(usage),
+                Err(failure) if failure.ends_program() => return Err(failure),
                 Err(failure) => {
                     self.failed(job, &failure, &mut failures).await;
                     if pace.single_pass { Then::End(1) } else { Then::Sleep(failures.sleep()) }
@@ -133,6 +133,7 @@ impl Script {
     async fn sleep(&self, delay: Duration) {
         tokio::select! {
             () = sleep(delay) => {}
+            () = self.connections.notified() => {}
             () = self.stop.wanted() => {}
             () = self.reload.wanted() => {}
         }

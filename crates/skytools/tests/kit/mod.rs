@@ -1,10 +1,16 @@
 //! What the tests of programs are made of.
 
+mod job;
+mod ini;
 mod proxy;
+mod stage;
 mod workplace;
 
+pub use job::{Worker, config};
+pub use ini::ini;
 pub use proxy::{Break, Breaker, Proxy, Side};
-pub use workplace::{Running, Workplace, conninfo};
+pub use stage::{Consumer, Stage};
+pub use workplace::{Running, Workplace, conninfo, servers};
 
 /// Runs what is asynchronous to its end.
 pub fn wait<T>(work: impl Future<Output = T>) -> T {

@@ -30,11 +30,12 @@ select coalesce(json_agg(json_build_object(
                from pg_depend o join pg_class s on s.oid = o.objid and s.relkind = 'S'
                where o.classid = 'pg_class'::regclass and o.refclassid = 'pg_class'::regclass
                  and o.refobjid = t.oid and o.refobjsubid = a.attnum and o.deptype = 'a'
-                 and pg_get_expr(d.adbin, d.adrelid) = format('nextval(%L::regclass)', s.oid::regclass::text)),
+                 and pg_get_expr(d.adbin, d.adrelid) = format(
+                        'nextval(''%s''::regclass)', replace(s.oid::regclass::text, '''', ''''''))),
     'storage', case when a.attstorage <> ty.typstorage then a.attstorage::text end,
     'compression', nullif(a.attcompression::text, ''),
     'statistics', nullif(a.attstattarget, -1),
-    'options', a.attoptions,
+    'options', (select json_agg(o) from unnest(a.attoptions) o where not starts_with(o, 'pg_')),
     'comment', col_description(t.oid, a.attnum)
   ) order by a.attnum), '[]')
 from pg_attribute a
@@ -57,6 +58,7 @@ pub(super) struct Column {
     storage: Option<Storage>,
     compression: Option<Compression>,
     statistics: Option<i32>,
+    /// Without the server's own notes, such as `pg_attver`, which newer minor releases keep here.
     options: Option<Vec<String>>,
     comment: Option<String>,
 }

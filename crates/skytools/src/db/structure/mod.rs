@@ -13,6 +13,7 @@ mod definition;
 mod grant;
 mod index;
 mod naming;
+mod neutral;
 mod part;
 mod sequence;
 mod table;

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::grant::{self, Privileges};
 use super::naming::Naming;
+use super::neutral::{neutral, read};
 use super::part::{Part, comment};
-use super::table::read;
 use crate::db::{Connection, QualifiedName, quote};
 use crate::{Error, Result};
 
@@ -131,7 +131,7 @@ impl Sequence {
 
     /// Makes it under this name, owned by no column.
     pub async fn create(&self, target: &Connection, name: &QualifiedName) -> Result<()> {
-        target.batch(&self.create_statements(name).join(";\n")).await
+        target.batch(&neutral(&self.create_statements(name).join(";\n"))).await
     }
 
     /// Whether the value comes from the column being an identity.

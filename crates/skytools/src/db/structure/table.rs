@@ -3,8 +3,6 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use tokio_postgres::SimpleQueryMessage;
 
 use super::attachments::{
     Owner, PARENTS_SQL, POLICIES_SQL, Parent, Policy, RULES_SQL, RowSecurity, Rule, TRIGGERS_SQL, Trigger,
@@ -13,6 +11,7 @@ use super::column::{self, Column, settings};
 use super::grant::{self, Grants, Privileges};
 use super::index::{CONSTRAINTS_SQL, Constraint, INDEXES_SQL, Index};
 use super::naming::Naming;
+use super::neutral::{neutral, read};
 use super::part::{Element, Part, comment};
 use super::sequence::{self, Sequence};
 use crate::db::{Connection, QualifiedName, catalog};
@@ -145,7 +144,7 @@ impl Table {
     ) -> Result<()> {
         let statements = self.create_statements_at(target, elements, name).await?;
         // Statements that come together are one transaction, also where each would be one.
-        target.batch(&statements.join(";\n")).await
+        target.batch(&neutral(&statements.join(";\n"))).await
     }
 
     /// The statements that drop these elements, the last one made first.
@@ -262,43 +261,4 @@ impl Part for Whole<'_> {
     fn remove(&self, naming: &Naming) -> Vec<String> {
         vec![format!("DROP TABLE {}", naming.table())]
     }
-}
-
-/// Asks for one JSON value in a setting where the catalog writes what every other setting reads: all names qualified,
-/// dates and intervals unambiguous, floats exact. All in one message, so that settings end with it, come what may.
-pub(super) async fn read<T: DeserializeOwned>(connection: &Connection, sql: &str) -> Result<Option<T>> {
-    const SETTINGS: [(&str, &str); 4] = [
-        ("search_path", "pg_catalog"),
-        ("datestyle", "iso"),
-        ("intervalstyle", "postgres"),
-        ("extra_float_digits", "3"),
-    ];
-    let set = |name: &str, value: &str| format!("pg_catalog.set_config('{name}', {value}, true)");
-    let keep = SETTINGS
-        .map(|(name, _)| set(&format!("skytools.{name}"), &format!("pg_catalog.current_setting('{name}')")));
-    let change = SETTINGS.map(|(name, value)| set(name, &format!("'{value}'")));
-    let restore =
-        SETTINGS.map(|(name, _)| set(name, &format!("pg_catalog.current_setting('skytools.{name}')")));
-    let text = format!(
-        "select {};\nselect {};\n{sql};\nselect {}",
-        keep.join(", "),
-        change.join(", "),
-        restore.join(", ")
-    );
-    let messages = connection.client().await?.simple_query(&text).await.map_err(connection.failed(&text))?;
-    let answers: Vec<Vec<_>> = messages
-        .split(|message| matches!(message, SimpleQueryMessage::CommandComplete(_)))
-        .map(|answer| {
-            let rows = answer.iter().filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(row),
-                _ => None,
-            });
-            rows.collect()
-        })
-        .collect();
-    // The third statement is the question.
-    let Some(json) = answers.get(2).and_then(|rows| rows.first()).and_then(|row| row.get(0)) else {
-        return Ok(None);
-    };
-    serde_json::from_str(json).map(Some).map_err(Error::other)
 }
