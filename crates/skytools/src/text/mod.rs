@@ -4,7 +4,6 @@ mod dedent;
 mod hashtext;
 pub mod json;
 mod natural;
-pub mod size;
 pub mod table;
 pub mod timestamp;
 mod utf8;
