@@ -444,7 +444,8 @@ fn a_reload_opens_the_log_anew() {
 
 #[test]
 fn a_server_that_restarts_is_waited_for() {
-    let mut cluster = Cluster::builder().conf("shared_preload_libraries", "pgq").conf("pgq.ticker", "off").start();
+    let mut cluster =
+        Cluster::builder().conf("shared_preload_libraries", "pgq").conf("pgq.ticker", "off").start();
     cluster.create_database("queues");
     cluster.connect("queues").exec("create extension pgq");
     let mut copier = Copier::at(cluster.connect("queues"), cluster.conninfo("queues"), None);
