@@ -263,11 +263,11 @@ mod tests {
     fn what_comes_later_overrides() {
         let file = File::new(
             "layers",
-            "[DEFAULT]\nnote = default\nlog_count = 5\n[copier3]\npgq_queue_name = old\n",
+            "[DEFAULT]\nnote = default\nexception_grace = 5\n[copier3]\npgq_queue_name = old\n",
         );
         assert_eq!(file.loader(&[]).load().unwrap().service_name(), "copier3");
         assert_eq!(file.text("note", &[]), "default");
-        assert_eq!(file.text("log_count", &[]), "5");
+        assert_eq!(file.text("exception_grace", &[]), "5");
         assert_eq!(file.text("queue_name", &[]), "old");
         assert_eq!(
             file.text("queue_name", &[("queue_name", "new")]),
