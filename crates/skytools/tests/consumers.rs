@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use pgq_tests::client::{Session, wait_until};
+use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, create, insert, tick_now};
 use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
-use skytools::Result;
 use skytools::consumer::{Batch, Consumer, Event, Handler, Verdict};
+use skytools::script::{Script, Stop};
+use skytools::{Error, Result};
 
 use crate::kit::{Break, Breaker, Proxy, Side, Worker, Workplace, config, conninfo, servers};
 
@@ -60,9 +62,13 @@ impl Handler for Sees {
 }
 
 fn see(database: &Database, pairs: &[(&str, &str)]) -> (Sees, Worker) {
+    see_at(&conninfo(database), pairs)
+}
+
+fn see_at(source: &str, pairs: &[(&str, &str)]) -> (Sees, Worker) {
     let sees = Sees::default();
     let handler = sees.clone();
-    let config = config(&conninfo(database), pairs);
+    let config = config(source, pairs);
     (sees, Worker::start(config, |script| Consumer::new(script, "src_db", handler)))
 }
 
@@ -299,4 +305,184 @@ fn a_program_that_is_killed_at_any_step_loses_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn a_tick_wakes_a_consumer_that_would_sleep_for_an_hour() {
+    let cluster = Cluster::builder().conf("shared_preload_libraries", "pgq").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    create(&mut session, "orders").unwrap();
+    worker().register(&mut session).unwrap();
+    let keys = [("queue_name", "orders"), ("loop_delay", "3600")];
+    let (sees, _worker) = see_at(&cluster.conninfo("postgres"), &keys);
+    for number in 1..=5 {
+        insert(&mut session, "orders", "new", "").unwrap();
+        wait_until("the event", || sees.all().len() == number);
+    }
+}
+
+#[test]
+fn switches_register_and_unregister() {
+    for server in servers() {
+        let database = Database::fresh_on(&server, "switches");
+        let mut session = database.connect();
+        create(&mut session, "orders").unwrap();
+        let workplace = Workplace::new();
+        let source = conninfo(&database);
+        workplace.write(
+            "copier.ini",
+            &format!(
+                "[simple_consumer]\nsrc_db = {source}\ndst_db = {source}\npgq_queue_name = orders\n\
+                 dst_query = select 1\n"
+            ),
+        );
+        let mut run = |switch: &str| {
+            let output = workplace.run(env!("CARGO_BIN_EXE_simple_consumer"), &["copier.ini", switch]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{said}");
+            let names = session.column::<String>("select consumer_name from pgq.get_consumer_info()", &[]);
+            (names, said)
+        };
+        for said in ["copier is registered on orders", "copier was registered on orders already"] {
+            let (names, stderr) = run("--register");
+            assert_eq!(names, ["copier"]);
+            assert!(stderr.contains(said), "{stderr}");
+        }
+        for said in ["copier is no longer registered on orders", "copier was not registered on orders"] {
+            let (names, stderr) = run("--unregister");
+            assert!(names.is_empty());
+            assert!(stderr.contains(said), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_consumer_nobody_has_registered_waits_for_it_unless_it_may_do_so_itself() {
+    for server in servers() {
+        let database = Database::fresh_on(&server, "auto");
+        let mut session = database.connect();
+        create(&mut session, "orders").unwrap();
+        let (sees, waiting) = see(&database, &[("queue_name", "orders")]);
+        // It goes on asking.
+        worker().register(&mut session).unwrap();
+        insert_many(&mut session, &["a"]);
+        wait_until("the event", || sees.all() == ["a"]);
+        drop(waiting);
+        worker().unregister(&mut session).unwrap();
+
+        let (sees, _worker) = see(&database, &[("queue_name", "orders"), ("auto_register", "1")]);
+        wait_until("the registration", || {
+            session.one("select exists (select from pgq.get_consumer_info())", &[])
+        });
+        insert_many(&mut session, &["b"]);
+        wait_until("the event", || sees.all() == ["b"]);
+    }
+}
+
+#[test]
+fn a_cursor_cannot_live_in_autocommit() {
+    let pairs = [("queue_name", "orders"), ("pgq_autocommit", "1")];
+    let script = Script::new(config("host=nowhere", &pairs));
+    let refused = Consumer::new(&script, "src_db", Sees::default()).map(drop).unwrap_err();
+    assert!(matches!(refused, Error::Usage(_)));
+    assert!(refused.to_string().contains("pgq_lazy_fetch = 0"), "{refused}");
+}
+
+#[test]
+fn keys_are_read_again_and_a_filter_can_go() {
+    let (database, mut session) = scene(&Server::ours(), "reload");
+    session.exec("create table result (data text)");
+    let workplace = Workplace::new();
+    let source = conninfo(&database);
+    let ini = |more: &str| {
+        let text = format!(
+            "[simple_consumer]\nsrc_db = {source}\ndst_db = {source}\nqueue_name = orders\n\
+             consumer_name = worker\nloop_delay = 0.02\n\
+             dst_query = insert into result values (%%(pgq.ev_data)s)\n{more}\n"
+        );
+        workplace.write("copier.ini", &text);
+    };
+    ini("table_filter = a");
+    let copier = workplace.start("copier", env!("CARGO_BIN_EXE_simple_consumer"), &["copier.ini"]);
+    let mut round = |name: &str| {
+        for table in ["a", "b"] {
+            session.exec(&format!(
+                "select pgq.insert_event('orders', 'I:', '{name}{table}', 'public.{table}', null, null, null)"
+            ));
+        }
+        tick_now(&mut session, "orders").unwrap();
+        wait_until_at_top(&mut session);
+        session.column::<String>("delete from result returning data", &[])
+    };
+    assert_eq!(round("1"), ["1a"]);
+    ini("");
+    copier.signal(Signal::SIGHUP);
+    copier.wait_for("configuration read again");
+    assert_eq!(round("2"), ["2a", "2b"]);
+}
+
+#[test]
+fn a_line_of_statistics_tells_of_events_and_of_silence() {
+    let (database, mut session) = scene(&Server::ours(), "stats");
+    let workplace = Workplace::new();
+    let source = conninfo(&database);
+    workplace.write(
+        "copier.ini",
+        &format!(
+            "[simple_consumer]\nsrc_db = {source}\ndst_db = {source}\nqueue_name = orders\n\
+             consumer_name = worker\nloop_delay = 0.02\nkeepalive_stats = 0.1\ndst_query = select 1\n"
+        ),
+    );
+    let copier = workplace.start("copier", env!("CARGO_BIN_EXE_simple_consumer"), &["copier.ini"]);
+    copier.wait_for("{idle: 0.1");
+    insert_many(&mut session, &["a", "b"]);
+    copier.wait_for("{count: 2, duration: 0.");
+    copier.wait_for(", idle: ");
+}
+
+#[test]
+fn a_big_batch_takes_little_memory() {
+    let (database, mut session) = scene(&Server::ours(), "memory");
+    // 120 MB.
+    session
+        .exec("select pgq.insert_event('orders', 'note', repeat('x', 4000)) from generate_series(1, 30000)");
+    tick_now(&mut session, "orders").unwrap();
+    let workplace = Workplace::new();
+    let source = conninfo(&database);
+    workplace.write(
+        "copier.ini",
+        &format!(
+            "[simple_consumer]\nsrc_db = {source}\ndst_db = {source}\nqueue_name = orders\n\
+             consumer_name = worker\nloop_delay = 0.02\ndst_query = select 1\n"
+        ),
+    );
+    let copier = workplace.start("copier", env!("CARGO_BIN_EXE_simple_consumer"), &["copier.ini"]);
+    wait_until_at_top(&mut session);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", copier.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u32 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kilobytes < 50_000, "{kilobytes} kB at most");
+}
+
+#[test]
+fn a_wish_to_stop_is_heard_between_two_events() {
+    let (database, mut session) = scene(&Server::ours(), "stop");
+    struct Stops(Stop, Sees);
+    impl Handler for Stops {
+        async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict> {
+            self.0.between_events();
+            self.1.event(event, batch).await
+        }
+    }
+    insert_many(&mut session, &["a", "b", "c"]);
+    let sees = Sees::default();
+    let handler = sees.clone();
+    let worker = Worker::start(config(&conninfo(&database), &[("queue_name", "orders")]), |script| {
+        Consumer::new(script, "src_db", Stops(script.stop(), handler))
+    });
+    assert_eq!(worker.end().unwrap(), 0);
+    assert_eq!(sees.all(), ["a"]);
+    let (sees, _worker) = see(&database, &[("queue_name", "orders")]);
+    wait_until("all of the batch", || sees.all() == ["a", "b", "c"]);
 }

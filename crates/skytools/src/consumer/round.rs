@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use tracing::info;
 
-use crate::consumer::handler::caught;
 use crate::consumer::{DeadLetters, Errand, Finished, Handler, InQueue, Look, Position, Subscription};
 use crate::db::Connection;
 use crate::script::{Job, Next, Script};
@@ -72,17 +71,13 @@ impl<H: Handler, P: Position> Consumer<H, P> {
         &mut self.subscription
     }
 
-    async fn run_errand(&mut self, script: &mut Script, errand: Errand) -> Result<()> {
-        let source = self.source(script).await?;
-        errand.run(script, &self.subscription, &source, &mut self.position).await
-    }
-
     async fn source(&self, script: &mut Script) -> Result<Connection> {
         script.db_with(self.source, self.subscription.source_options()).await
     }
 
     /// At the start, and after a failure: everything that has to be there before the first batch.
-    async fn settle(&mut self, script: &mut Script, source: &Connection) -> Result<()> {
+    async fn settle(&mut self, script: &mut Script) -> Result<()> {
+        let source = &self.source(script).await?;
         let who = &self.subscription;
         if script.config().flag("auto_register")? && self.position.register(script, who, source).await? {
             info!("{} is registered on {}", who.consumer(), who.queue());
@@ -93,8 +88,24 @@ impl<H: Handler, P: Position> Consumer<H, P> {
             source.commit().await?;
         }
         self.position.reconcile(script, who, source).await?;
+        script.connections().unlisten(self.source, None);
+        if let Some(channel) = who.channel(source).await? {
+            // Connections are made to listen when they are asked for: before the next look for a batch.
+            script.connections().listen(self.source, &channel);
+        }
         self.unsettled = false;
         Ok(())
+    }
+
+    /// Does what a switch has asked for, and ends the loop. There is no second try.
+    async fn run(&mut self, errand: Errand, script: &mut Script) -> Result<Next> {
+        let done = async {
+            let source = self.source(script).await?;
+            errand.run(script, &self.subscription, &source, &mut self.position).await
+        };
+        done.await.map_err(|error| Error::usage(error.to_string()))?;
+        script.stop().after_round();
+        Ok(Next::Idle)
     }
 
     /// The numbers of a batch, or now and then that there are none.
@@ -123,24 +134,21 @@ impl<H: Handler, P: Position> Consumer<H, P> {
 
 impl<H: Handler, P: Position> Job for Consumer<H, P> {
     async fn work(&mut self, script: &mut Script) -> Result<Next> {
-        if let Some(errand) = self.errand {
-            script.stop().after_round();
-            // Who asks for it waits for the answer: there is no second try.
-            let done = self.run_errand(script, errand).await;
-            return done.map(|()| Next::Idle).map_err(|failure| Error::usage(failure.to_string()));
-        }
         let began = Instant::now();
-        let source = self.source(script).await?;
-        if self.unsettled {
-            self.settle(script, &source).await?;
+        if let Some(errand) = self.errand {
+            return self.run(errand, script).await;
         }
+        if self.unsettled {
+            self.settle(script).await?;
+        }
+        let source = self.source(script).await?;
         let Some(mut batch) = self.subscription.next_batch(&source).await? else {
             self.tell(script, began, Finished::default())?;
             return Ok(Next::Idle);
         };
         if self.position.look(script, &self.subscription, &mut batch).await? == Look::Handle {
-            caught(self.handler.prepare(script, &mut batch)).await?;
-            caught(self.handler.batch(&mut batch)).await?;
+            self.handler.prepare(script, &mut batch).await?;
+            self.handler.batch(&mut batch).await?;
             batch.close().await?;
             self.position.store(script, &self.subscription, &mut batch).await?;
         }

@@ -1,5 +1,6 @@
 //! Which events come, and how many at a time.
 
+use crate::db::quote;
 use crate::script::Config;
 use crate::{Error, Result};
 
@@ -50,7 +51,7 @@ impl Selection {
 
     /// The condition that the database shall judge events by.
     pub(super) fn filter(&self) -> Option<String> {
-        let names: Vec<String> = self.tables.iter().map(|name| literal(name)).collect();
+        let names: Vec<String> = self.tables.iter().map(|name| quote::literal(Some(name))).collect();
         let tables = (!names.is_empty()).then(|| format!("ev_extra1 in ({})", names.join(", ")));
         let condition = self.condition.as_ref().map(|condition| format!("({condition})"));
         let parts: Vec<String> = tables.into_iter().chain(condition).collect();
@@ -60,11 +61,6 @@ impl Selection {
 
 fn with_schema(table: &str) -> String {
     if table.contains('.') { table.to_owned() } else { format!("public.{table}") }
-}
-
-fn literal(text: &str) -> String {
-    let escape = if text.contains('\\') { " E" } else { "" };
-    format!("{escape}'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }
 
 #[cfg(test)]
@@ -81,7 +77,7 @@ mod tests {
         assert_eq!(
             selection.filter().as_deref(),
             Some(
-                r"ev_extra1 in ('public.orders', 's.it''s',  E'a.b\\c') and (ev_type = 'a' or ev_type = 'b')"
+                r"ev_extra1 in ('public.orders', 's.it''s', E'a.b\\c') and (ev_type = 'a' or ev_type = 'b')"
             )
         );
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::Result;
 use crate::consumer::{Batch, BatchInfo, Member, Policy, Selection};
 use crate::db::{Connection, Options};
 use crate::script::{Config, Stop};
+use crate::{Error, Result};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Subscription {
 
     /// Follows the keys as they are now. A condition that no key says stays.
     pub(super) fn configure(&mut self, config: &Config) -> Result<()> {
-        let condition = self.selection.condition.take();
+        let condition = self.selection.condition.clone();
         let mut selection = Selection { condition, ..Selection::from_config(config)? };
         if let Some(key) = self.filter_key {
             selection.condition = config.optional(key).map(str::to_owned);
@@ -55,16 +55,12 @@ impl Subscription {
         }
         let policy = Policy::from_config(config)?;
         if selection.autocommit && policy.savepoint {
-            return Err(crate::Error::usage(
-                "pgq_autocommit = 1 needs event_policy = block and no event_savepoint",
-            ));
+            return Err(Error::usage("pgq_autocommit = 1 needs event_policy = block and no event_savepoint"));
         }
+        let member = self.member.as_ref().map(|_| Member::from_config(config)).transpose()?;
+        let (queue, consumer) = (config.text("queue_name")?, config.text("consumer_name")?);
+        (self.queue, self.consumer, self.member) = (queue.into(), consumer.to_owned(), member);
         (self.selection, self.policy) = (selection, policy);
-        (self.queue, self.consumer) =
-            (config.text("queue_name")?.into(), config.text("consumer_name")?.to_owned());
-        if self.member.is_some() {
-            self.member = Some(Member::from_config(config)?);
-        }
         Ok(())
     }
 
@@ -140,6 +136,18 @@ impl Subscription {
         };
         source.commit().await?;
         Ok(left)
+    }
+
+    /// The channel on which the server tells of ticks; `None`: of those of PgQ 3 it tells nothing.
+    pub(super) async fn channel(&self, source: &Connection) -> Result<Option<String>> {
+        let look = "select to_regprocedure('pgq.queue_channel(text)') is not null";
+        let channel = if source.query_one(look, &[]).await?.get(0) {
+            Some(source.query_one("select pgq.queue_channel($1)", &[&&*self.queue]).await?.get(0))
+        } else {
+            None
+        };
+        source.commit().await?;
+        Ok(channel)
     }
 
     /// The next batch, or the open one again; `None`: there is nothing new.

@@ -46,11 +46,6 @@ impl Worker {
         Self { stop, thread: Some(thread) }
     }
 
-    /// A handle to its end.
-    pub fn stop(&self) -> &Stop {
-        &self.stop
-    }
-
     /// Waits for its end.
     pub fn end(mut self) -> Result<u8> {
         let thread = self.thread.take().unwrap();

@@ -42,7 +42,8 @@ impl RotatingFile {
     fn try_append(&mut self, line: &str) -> io::Result<()> {
         let size = self.current()?;
         if self.max_bytes > 0 && self.keep > 0 && size > 0 && size + line.len() as u64 > self.max_bytes {
-            self.put_aside()?;
+            // Better a long file than a lost line.
+            let _ = self.put_aside();
             self.current()?;
         }
         let mut file = self.file.as_ref().expect("current has opened it");
@@ -108,4 +109,57 @@ impl RotatingFile {
 
 fn same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn in_folder(test: impl FnOnce(&Path)) {
+        let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-log-XXXXXX")).unwrap();
+        test(&folder);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_line_longer_than_the_limit_has_a_file_of_its_own() {
+        in_folder(|folder| {
+            let mut file = RotatingFile::open(folder.join("x"), 10, 5).unwrap();
+            for line in ["short\n", "very much longer\n", "end\n"] {
+                file.append(line).unwrap();
+            }
+            let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+            assert_eq!([read("x.2"), read("x.1"), read("x")], ["short\n", "very much longer\n", "end\n"]);
+        });
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_put_aside_is_written_on() {
+        in_folder(|folder| {
+            // A folder with something in it cannot be replaced by a file.
+            fs::create_dir_all(folder.join("x.1/full")).unwrap();
+            let mut file = RotatingFile::open(folder.join("x"), 10, 1).unwrap();
+            for line in ["first\n", "second\n"] {
+                file.append(line).unwrap();
+            }
+            assert_eq!(fs::read_to_string(folder.join("x")).unwrap(), "first\nsecond\n");
+        });
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_before_the_next() {
+        in_folder(|folder| {
+            let mut file = RotatingFile::open(folder.join("x"), 0, 0).unwrap();
+            fs::write(folder.join("x"), "to").unwrap();
+            file.torn = true;
+            file.append("next\n").unwrap();
+            file.append("last\n").unwrap();
+            assert_eq!(fs::read_to_string(folder.join("x")).unwrap(), "to\nnext\nlast\n");
+        });
+    }
 }

@@ -6,8 +6,7 @@
 //!                        origin                 tagged netstrings, database
 //! ```
 //!
-//! Which handlers there are is told by the keys of the INI file, by `log_handlers`, or by a
-//! [skylog.ini](skylog).
+//! Which handlers there are is told by the keys of the INI file, by `log_handlers`, or by a skylog.ini.
 
 mod file;
 mod format;
@@ -75,7 +74,7 @@ impl Log {
         let (level, outputs) = if !items.is_empty() {
             let outputs = items.iter().map(|item| native::handler(item, config, &origin, verbose));
             (None, outputs.collect::<Result<_>>()?)
-        } else if wants_skylog(config, foreground)? {
+        } else if wants_skylog(config.integer("use_skylog")?, foreground && stderr().is_terminal()) {
             let (level, mut outputs) = skylog::read(&skylog_ini(config)?, &origin)?;
             outputs.extend(logfile(config, &origin, verbose)?);
             (level, outputs)
@@ -123,12 +122,14 @@ impl fmt::Debug for Log {
     }
 }
 
-fn wants_skylog(config: &Config, foreground: bool) -> Result<bool> {
-    Ok(match config.integer("use_skylog")? {
+/// Whether `use_skylog` of this value counts, seen by somebody or not.
+const fn wants_skylog(value: i64, seen: bool) -> bool {
+    match value {
         0 => false,
         2 => true,
-        _ => !(foreground && stderr().is_terminal()),
-    })
+        // Once any number but 0 was a yes.
+        _ => !seen,
+    }
 }
 
 fn skylog_ini(config: &Config) -> Result<PathBuf> {
@@ -172,4 +173,24 @@ fn look(config: &Config, place: &str, verbose: bool) -> Result<Look> {
     let key = format!("logfmt_{place}");
     let format = value("logfmt").map_or_else(|| config.text(&key), Ok)?;
     Ok(Look::Format(Format::new(&format!("config parameter {key}"), format, value("logdatefmt"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skylog_is_for_those_whom_nobody_sees() {
+        for (value, seen, wanted) in [
+            (0, true, false),
+            (0, false, false),
+            (1, true, false),
+            (1, false, true),
+            (2, true, true),
+            (2, false, true),
+            (3, false, true),
+        ] {
+            assert_eq!(wants_skylog(value, seen), wanted, "use_skylog = {value}, seen: {seen}");
+        }
+    }
 }

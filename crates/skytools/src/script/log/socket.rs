@@ -77,10 +77,10 @@ impl Datagrams {
                 Ok(Socket::Unix(socket))
             }
             Address::Udp { host, port } => {
-                let address = (host.as_str(), *port)
-                    .to_socket_addrs()?
-                    .next()
-                    .ok_or(io::ErrorKind::AddrNotAvailable)?;
+                // Who listens to datagrams listens to IPv4, whatever else his name stands for.
+                let known: Vec<SocketAddr> = (host.as_str(), *port).to_socket_addrs()?.collect();
+                let address = known.iter().find(|address| address.is_ipv4()).or(known.first());
+                let address = *address.ok_or(io::ErrorKind::AddrNotAvailable)?;
                 let any = if address.is_ipv4() {
                     (Ipv4Addr::UNSPECIFIED, 0).into()
                 } else {
