@@ -361,7 +361,7 @@ fn programs_honour_services_and_variables() {
     session.exec("create table t (data text)");
     pgq_tests::queue::create(&mut session, "orders").unwrap();
     pgq_tests::queue::Consumer::new("orders", "copier").register(&mut session).unwrap();
-    pgq_tests::queue::insert(&mut session, "orders", "kind", "payload").unwrap();
+    pgq_tests::queue::insert(&mut session, "orders", "I:id", "id=1&data=payload").unwrap();
     pgq_tests::queue::tick_now(&mut session, "orders").unwrap();
     let workplace = Workplace::new();
     let cluster = database.cluster();
@@ -373,7 +373,7 @@ fn programs_honour_services_and_variables() {
         "copier.ini",
         "[simple_consumer]\nsrc_db = service=shop\n\
          dst_db = service=shop application_name=writer\nqueue_name = orders\n\
-         loop_delay = -1\ndst_query = insert into t values (%%(pgq.ev_data)s || current_setting('application_name'))\n",
+         loop_delay = -1\ndst_query = insert into t values (%%(data)s || current_setting('application_name'))\n",
     );
     let mut copier = workplace.program(env!("CARGO_BIN_EXE_simple_consumer"), &["copier.ini"]);
     let output = copier.env("PGUSER", "postgres").output().unwrap();

@@ -9,6 +9,7 @@
 
 mod conninfo;
 mod environment;
+mod hosts;
 mod keyword;
 mod pass_file;
 mod server_certificate;
@@ -32,7 +33,8 @@ use crate::db::driver::{Driver, Driving};
 use crate::{Error, Result};
 pub use conninfo::Conninfo;
 use environment::Environment;
-use settings::{Host, Place, Settings, Wanted};
+use hosts::{Host, Place};
+use settings::{Settings, Wanted};
 use socket::Address;
 use tls::Mode;
 
@@ -65,8 +67,9 @@ pub async fn connect(
             }
         }
     }
-    let told: Vec<String> =
+    let mut told: Vec<String> =
         failures.iter().map(|(at, failure)| format!("connection to {at} failed: {failure}")).collect();
+    told.dedup(); // with and without TLS, the answer is often the same
     let last = failures.pop().and_then(|(_, failure)| match failure {
         Failure::Refused(error) => Some(error),
         _ => None,

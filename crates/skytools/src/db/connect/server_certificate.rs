@@ -132,8 +132,8 @@ fn names(certificate: &Certificate, host: &ServerName<'_>) -> Vec<String> {
     if !of_kind.is_empty() {
         return of_kind;
     }
-    let attributes = certificate.subject.0.iter().flat_map(|attributes| attributes.0.iter());
-    let common_name = attributes.filter(|attribute| attribute.oid == COMMON_NAME).next_back();
+    let mut attributes = certificate.subject.0.iter().flat_map(|attributes| attributes.0.iter());
+    let common_name = attributes.rfind(|attribute| attribute.oid == COMMON_NAME);
     common_name
         .and_then(|name| std::str::from_utf8(name.value.value()).ok())
         .map(str::to_owned)

@@ -1,6 +1,5 @@
 //! Sockets: where they lead, and what the kernel is told of them.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::{Uid, User};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
-use crate::db::connect::settings::{Host, Place, Settings};
+use crate::db::connect::hosts::{Host, Place};
+use crate::db::connect::settings::Settings;
 
 /// Where a socket leads.
 pub enum Address {
@@ -45,30 +45,6 @@ impl Address {
     }
 }
 
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.place, &self.name) {
-            (Place::Socket(folder), _) => {
-                let path = folder.join(format!(".s.PGSQL.{}", self.port));
-                write!(f, "server on socket \"{}\"", path.display().to_string().replacen('\0', "@", 1))
-            }
-            (_, Some(name)) | (Place::Name(name), _) => write!(f, "server at \"{name}\", port {}", self.port),
-            (Place::Address(address), None) => write!(f, "server at \"{address}\", port {}", self.port),
-        }
-    }
-}
-
-impl Host {
-    /// What the server is told in the TLS handshake, and what its certificate is compared with.
-    pub fn name_in_handshake(&self) -> String {
-        match (&self.name, &self.place) {
-            (Some(name), _) | (None, Place::Name(name)) => name.clone(),
-            (None, Place::Address(address)) => address.to_string(),
-            (None, Place::Socket(_)) => String::new(),
-        }
-    }
-}
-
 /// A Unix socket, whose other end must belong to `peer`, if one is named.
 pub async fn unix(path: &Path, peer: Option<&str>) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(path).await?;
@@ -99,4 +75,36 @@ pub async fn tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpStre
         setsockopt(&stream, sockopt::TcpUserTimeout, &limit)?;
     }
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use nix::sys::socket::getsockopt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::db::connect::{Conninfo, Environment};
+
+    #[tokio::test]
+    async fn the_kernel_is_told_when_to_ask_a_silent_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = async |conninfo: &str| {
+            let environment = Environment::made_of(&[], Path::new("/nonexistent"));
+            let settings = Settings::new(&Conninfo::parse(conninfo).unwrap(), None, &environment).unwrap();
+            tcp(address, &settings).await.unwrap()
+        };
+        let usual = stream("").await;
+        assert!(getsockopt(&usual, sockopt::KeepAlive).unwrap());
+        assert_eq!(getsockopt(&usual, sockopt::TcpKeepIdle).unwrap(), 240);
+        assert_eq!(getsockopt(&usual, sockopt::TcpKeepInterval).unwrap(), 15);
+        assert_eq!(getsockopt(&usual, sockopt::TcpKeepCount).unwrap(), 4);
+        let told = stream("keepalives_idle=60 keepalives_count=9 tcp_user_timeout=5000").await;
+        assert_eq!(getsockopt(&told, sockopt::TcpKeepIdle).unwrap(), 60);
+        assert_eq!(getsockopt(&told, sockopt::TcpKeepCount).unwrap(), 9);
+        assert_eq!(getsockopt(&told, sockopt::TcpUserTimeout).unwrap(), 5000);
+        assert!(!getsockopt(&stream("keepalives=0").await, sockopt::KeepAlive).unwrap());
+    }
 }
