@@ -6,13 +6,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod consumers;
+mod coop;
 mod crashes;
+mod first_consumer;
 mod heartbeat;
 mod kit;
-mod producing;
-mod logs;
-mod positions;
 mod life;
+mod logs;
+mod parallel;
+mod policies;
+mod positions;
+mod producing;
 mod python;
 mod quoting;
 mod simple;
