@@ -7,12 +7,16 @@
 
 mod connections;
 mod consumers;
+mod coop;
 mod crashes;
 mod encryption;
+mod first_consumer;
 mod heartbeat;
 mod kit;
 mod life;
 mod logs;
+mod parallel;
+mod policies;
 mod positions;
 mod producing;
 mod python;
