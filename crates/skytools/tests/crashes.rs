@@ -162,6 +162,65 @@ fn each_step_may_break(class: Class, what: Break) {
     }
 }
 
+/// Every second event cannot be handled until the gate is open.
+const GATE: &str = "
+    create table gate (is_open boolean);
+    insert into gate values (false);
+    create function pass(id bigint) returns bigint language plpgsql as $$
+    begin
+        if id % 2 = 1 and not (select is_open from gate) then
+            raise exception 'event % does not pass', id;
+        end if;
+        return id;
+    end $$";
+
+#[test]
+fn what_a_remote_consumer_has_sent_back_is_not_lost_at_any_step() {
+    let (source, target) = (Database::fresh("retry_source"), Database::fresh("retry_target"));
+    let (mut at_source, mut at_target) = (source.connect(), target.connect());
+    prepare(&mut at_source, &mut at_target);
+    at_target.exec(GATE);
+    let (workplace, breaker) = (Workplace::new(), Breaker::default());
+    let source = Proxy::to(&source, &workplace.path("source"), &breaker);
+    let target = Proxy::to(&target, &workplace.path("target"), &breaker);
+    let job = Job::new(Class::Remote, workplace, &source.conninfo(), &target.conninfo());
+    let ini = job.workplace.read("copier.ini").replace("%%(pgq.ev_id)s", "pass(%%(pgq.ev_id)s)");
+    job.workplace.write("copier.ini", &(ini + "event_policy = retry\nretry_delay = 0\n"));
+    registered(&job, &mut at_source);
+
+    let mut inserted = 0;
+    for side in [Side::Before, Side::After] {
+        for step in 1.. {
+            at_target.exec("update gate set is_open = false");
+            let tick = produce(&mut at_source);
+            inserted += EVENTS_OF_A_BATCH;
+            breaker.arm(step, side, Break::Kill);
+            let mut program = job.start();
+            let mut is_done = || position(&mut at_source) == Some(tick);
+            wait_until("the batch to be done, or the step to break", || is_done() || breaker.has_broken());
+            if breaker.has_broken() {
+                program.end();
+                program = job.start();
+                wait_until("the batch to be done by another start", is_done);
+            }
+            drop(program);
+            let is_over = breaker.disarm();
+
+            at_target.exec("update gate set is_open = true");
+            at_source.exec("select pgq.maint_retry_events()");
+            let tick = tick_now(&mut at_source, "orders").unwrap();
+            let _program = job.start();
+            wait_until("the rest to be done", || position(&mut at_source) == Some(tick));
+            let (_, different) = results(&mut at_target);
+            assert_eq!(different, inserted, "{side:?} step {step}: nothing is lost");
+            if is_over {
+                assert!(step > 15, "a batch has more than {step} steps");
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn a_remote_consumer_is_killed_at_each_step_and_does_each_event_once() {
     each_step_may_break(Class::Remote, Break::Kill);

@@ -8,12 +8,16 @@
 mod blocking;
 mod connections;
 mod consumers;
+mod coop;
 mod crashes;
 mod encryption;
+mod first_consumer;
 mod heartbeat;
 mod kit;
 mod life;
 mod logs;
+mod parallel;
+mod policies;
 mod positions;
 mod producing;
 mod python;

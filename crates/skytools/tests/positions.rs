@@ -178,6 +178,19 @@ fn a_tick_that_was_stored_without_the_queue_is_taken_over() {
 }
 
 #[test]
+fn a_tick_that_was_stored_without_the_queue_stays_where_it_is_not_ours() {
+    let stage = Stage::of(Consumer::Serial);
+    let _program = stage.start();
+    let tick = stage.produce("one");
+    stage.wait_for_position(tick);
+    // A program of PgQ 3.5 with the same name, on another queue.
+    stage.at_target().exec("select pgq_ext.set_last_tick('copier', 999)");
+    let tick = stage.produce("two");
+    stage.wait_for_position(tick);
+    assert_eq!(stage.ticks_in_target(), (Some(tick), Some(999)));
+}
+
+#[test]
 fn a_second_job_of_the_same_names_is_refused_while_the_first_is_at_work() {
     let stage = Stage::of(Consumer::Serial);
     let mut first = stage.at_target();

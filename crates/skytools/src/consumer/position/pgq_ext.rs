@@ -33,6 +33,8 @@ pub(super) struct Page {
     names: Vec<String>,
     /// The names without.
     plain: Vec<String>,
+    /// Whether the tick is one that was stored without the queue.
+    is_taken_over: bool,
 }
 
 impl Page {
@@ -64,22 +66,25 @@ impl Page {
         } else {
             plain.clone()
         };
-        Ok(Self { schema: row.get(2), names, plain })
+        Ok(Self { schema: row.get(2), names, plain, is_taken_over: false })
     }
 
     /// The last tick that is done.
-    pub async fn tick(&self, target: &Connection) -> Result<Option<i64>> {
+    pub async fn tick(&mut self, target: &Connection) -> Result<Option<i64>> {
         let tick: Option<i64> = self.call(target, "get_last_tick", &self.names, None).await?;
         if tick.is_some() || !self.knows_queues() {
             return Ok(tick);
         }
-        self.call(target, "get_last_tick", &self.plain, None).await
+        let tick: Option<i64> = self.call(target, "get_last_tick", &self.plain, None).await?;
+        self.is_taken_over = tick.is_some();
+        Ok(tick)
     }
 
-    /// Remembers it; `None` forgets.
+    /// Remembers it; `None` forgets. What was stored without the queue may be another job's, and stays unless it was
+    /// taken over or all is to be forgotten.
     pub async fn set_tick(&self, target: &Connection, tick: Option<i64>) -> Result<()> {
         let _: i32 = self.call(target, "set_last_tick", &self.names, Some(tick)).await?;
-        if self.knows_queues() {
+        if self.is_taken_over || tick.is_none() && self.knows_queues() {
             let _: i32 = self.call(target, "set_last_tick", &self.plain, Some(None)).await?;
         }
         Ok(())

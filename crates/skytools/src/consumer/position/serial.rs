@@ -33,7 +33,7 @@ impl<H: Handler> SerialConsumer<H> {
 impl Position for ByTick {
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look> {
         let target = script.db(self.target).await?;
-        let page = Page::open(script.config(), who, &target).await?;
+        let mut page = Page::open(script.config(), who, &target).await?;
         let look = Look::at(page.tick(&target).await?, batch.info(), self.target)?;
         if look == Look::AlreadyDone {
             target.commit().await?;
