@@ -5,10 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod connections;
 mod consumers;
 mod coop;
 mod crashes;
 mod first_consumer;
+mod encryption;
 mod heartbeat;
 mod kit;
 mod life;

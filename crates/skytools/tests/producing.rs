@@ -114,7 +114,8 @@ fn what_the_queue_refuses_is_refused() {
         let mut session = database.connect();
         create(&mut session, QUEUE).unwrap();
         let all = |n: i32| (0..n).map(|n| NewEvent::new("n", n.to_string()));
-        session.exec(&format!("select pgq.set_queue_config('{QUEUE}', 'per_tx_limit', '10')"));
+        // By hand: the original's set_queue_config takes other names.
+        session.exec("update pgq.queue set queue_per_tx_limit = 10");
         for (count, copied) in [(11, false), (11, true)] {
             let refused = run(&database, Options::default(), async |_, producer| {
                 if copied { producer.copy(all(count)).await } else { producer.insert_all(all(count)).await }
@@ -126,7 +127,7 @@ fn what_the_queue_refuses_is_refused() {
             run(&database, Options::default(), async |_, producer| producer.copy(all(10)).await).unwrap(),
             10
         );
-        session.exec(&format!("select pgq.set_queue_config('{QUEUE}', 'disable_insert', 'true')"));
+        session.exec("update pgq.queue set queue_disable_insert = true");
         for copied in [false, true] {
             run(&database, Options::default(), async |_, producer| {
                 let tried =

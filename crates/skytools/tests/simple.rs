@@ -1,8 +1,10 @@
 //! simple_consumer and its kin: a statement for each event.
 
 use pgq_tests::client::wait_until;
+use pgq_tests::queue::tick_now;
+use pgq_tests::shared::Database;
 
-use crate::kit::{Consumer, Stage};
+use crate::kit::{Consumer, Stage, Workplace, conninfo};
 
 /// Both kinds of placeholders, and what is easily mistaken in a value.
 #[test]
@@ -92,7 +94,7 @@ fn a_statement_that_fails_is_tried_until_it_is_mended() {
         for id in 1..=3 {
             stage.insert("I:id", &format!("id={id}"), "");
         }
-        let tick = pgq_tests::queue::tick_now(&mut stage.at_source(), "orders").unwrap();
+        let tick = tick_now(&mut stage.at_source(), "orders").unwrap();
         program.wait_for("result_data_check");
         assert_eq!(stage.position(), before);
         stage.at_target().exec("alter table result drop constraint result_data_check");
@@ -103,6 +105,25 @@ fn a_statement_that_fails_is_tried_until_it_is_mended() {
         } else {
             assert!(results.len() > 3 && results.ends_with(&["id=1", "id=2", "id=3"].map(str::to_owned)));
         }
+    }
+}
+
+#[test]
+fn a_statement_alone_is_tried_again_when_its_session_is_gone() {
+    for consumer in [Consumer::Simple, Consumer::Local] {
+        let stage = Stage::of(consumer);
+        stage.at_target().exec("create sequence runs");
+        let dies_once = "insert into result select %%(id)s from nextval('runs') as run \
+                         where run <> 2 or pg_terminate_backend(pg_backend_pid())";
+        stage.set_query(dies_once, "sql_retry = 1\nsql_retry_formula_a = 0\nsql_retry_formula_b = 0.01");
+        let program = stage.start();
+        wait_until("it to be registered", || stage.position().is_some());
+        for id in 1..=3 {
+            stage.insert("I:id", &format!("id={id}"), "");
+        }
+        stage.flow();
+        assert_eq!(stage.results(), ["1", "2", "3"], "the batch did not begin anew");
+        program.wait_for("retry #1");
     }
 }
 
@@ -118,7 +139,7 @@ fn a_placeholder_without_a_value_blocks_until_the_statement_is_mended() {
         for data in ["id=1", "NULL"] {
             stage.insert("I:id", data, "");
         }
-        let tick = pgq_tests::queue::tick_now(&mut stage.at_source(), "orders").unwrap();
+        let tick = tick_now(&mut stage.at_source(), "orders").unwrap();
         program.wait_for("has no value for %(name)s of dst_query");
         assert_eq!((stage.position(), stage.results()), (before, vec![]));
         stage.set_query("insert into result values (coalesce(%%(pgq.ev_data)s, 'none'))", "");
@@ -182,4 +203,53 @@ fn the_sample_is_a_configuration() {
         let checked = stage.workplace.run(consumer.binary(), &["--check-config", "sample.ini"]);
         assert!(checked.status.success(), "{checked:?}");
     }
+}
+
+#[test]
+fn the_documentation_works() {
+    let document = include_str!("../../../docs/simple_programs.md");
+    let blocks = |kind: &str| -> Vec<&str> {
+        let begin = format!("```{kind}\n");
+        document.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    };
+    let database = Database::fresh("documented");
+    let mut session = database.connect();
+    session.exec("drop extension pgq");
+    blocks("sql").iter().for_each(|sql| session.exec(sql));
+
+    let workplace = Workplace::new();
+    std::fs::create_dir(workplace.path("run")).unwrap();
+    let conninfo = conninfo(&database);
+    let (source, target) = (format!("--set=src_db={conninfo}"), format!("--set=dst_db={conninfo}"));
+    let inis = blocks("ini");
+    assert_eq!(inis.len(), Consumer::ALL.len());
+    let programs: Vec<_> = Consumer::ALL
+        .iter()
+        .map(|consumer| {
+            let section = consumer.section().trim_end_matches('3');
+            let ini = inis.iter().find(|ini| ini.starts_with(&format!("[{section}]"))).unwrap();
+            workplace.write(&format!("{section}.ini"), ini);
+            let file = format!("{section}.ini");
+            let switches = [&*file, &source, &target, "--set=loop_delay=0.05"];
+            let registered = workplace.run(consumer.binary(), &[&switches[..], &["--register"]].concat());
+            assert!(registered.status.success(), "{registered:?}");
+            workplace.start(section, consumer.binary(), &switches)
+        })
+        .collect();
+
+    session.exec("insert into orders values (1, 'Tõnu', 'gift'), (2, 'Tõnu', null); update orders set note = '50 %' where id = 2");
+    session.exec("delete from orders where id = 1");
+    let tick = tick_now(&mut session, "orders").unwrap();
+    wait_until("all three jobs to be there", || {
+        session.column::<i64>("select last_tick from pgq.get_consumer_info('orders')", &[]) == [tick; 3]
+    });
+    drop(programs);
+    let orders: Vec<i32> = session.column("select last_order from customer where name = 'Tõnu'", &[]);
+    assert_eq!(orders, [2]);
+    let pages: Vec<String> = session.column("select page from stale order by 1", &[]);
+    assert_eq!(pages, ["/order/1", "/order/2"]);
+    let journal: Vec<String> = session
+        .column("select concat_ws(' ', what, id, coalesce(note, '-')) from journal order by event", &[]);
+    assert_eq!(journal, ["I:id 1 gift", "I:id 2 -", "U:id 2 50 %", "D:id 1 gift"]);
+    assert!(workplace.read("stale_pages.tick").ends_with("queue=orders&consumer=stale_pages\n"));
 }

@@ -143,6 +143,7 @@ fn check_config_tells_all_that_is_wrong_at_once() {
     ] {
         assert!(told.contains(expected), "{expected}{told}");
     }
+    assert!(!told.contains("not set: dst_query"), "{told}");
     let set = ["--check-config", "good.ini", "--set", "loop_delay=never"];
     assert_eq!(run(&workplace, &set).1, "error: config parameter loop_delay: \"never\" is no number\n");
 }

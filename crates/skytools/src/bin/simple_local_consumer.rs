@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use skytools::consumer::{LOCAL_KEYS, LocalConsumer, STATEMENT_KEYS, StatementRunner};
+use skytools::db::RETRY_KEYS;
 use skytools::script::Program;
 
 fn main() -> ExitCode {
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     .consumer()
     .moves()
     .keys("Position in a file", LOCAL_KEYS)
+    .keys("Statements that are tried again", RETRY_KEYS)
     .keys("simple_local_consumer", STATEMENT_KEYS)
     .main(|script, matches| {
         let handler = StatementRunner::for_each_change(script)?;

@@ -1,9 +1,12 @@
 //! The events of a batch, one after the other.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn, ready};
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures_util::TryStreamExt;
+use futures_util::future::maybe_done;
 use tokio::task::JoinHandle;
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
@@ -37,14 +40,20 @@ pub(super) struct Request {
     pub condition: Option<String>,
 }
 
-/// Two blocks of events: one that is here, and one on its way.
+/// A block of events that is here, and blocks that are on their way.
 pub(super) struct Cursor {
     request: Request,
+    /// Fetches a block; `None` when the first one was all.
+    fetch: Option<Statement>,
     here: VecDeque<Event>,
-    ahead: Option<(Statement, Block)>,
+    ahead: VecDeque<Block>,
 }
 
-type Block = JoinHandle<Result<VecDeque<Event>, tokio_postgres::Error>>;
+type Block = JoinHandle<Result<VecDeque<Event>>>;
+
+/// So many events are asked for ahead, that the server need not wait between two blocks. With 300 at a time, no-op
+/// handler: 1.78 of the time of a COPY with one block ahead, XXX with these.
+const AHEAD: usize = 2000;
 
 impl Reading {
     /// These events, without a server.
@@ -92,12 +101,13 @@ impl Request {
         if self.lazy_fetch == 0 {
             return Ok(Reading::of(events));
         }
-        let mut cursor = Cursor { here: events.into(), ahead: None, request: self };
+        let mut cursor = Cursor { fetch: None, here: events.into(), ahead: VecDeque::new(), request: self };
         if cursor.here.len() >= cursor.request.lazy_fetch {
             let fetch = format!("fetch {} from {CURSOR}", cursor.request.lazy_fetch);
             let source = &cursor.request.source;
             let statement = source.client().await?.prepare(&fetch).await.map_err(source.failed(&fetch))?;
-            cursor.look_ahead(statement).await?;
+            cursor.fetch = Some(statement);
+            cursor.look_ahead().await;
         }
         Ok(Reading::Lazily(cursor))
     }
@@ -106,32 +116,39 @@ impl Request {
 impl Cursor {
     async fn next(&mut self) -> Result<Option<Event>> {
         if self.here.is_empty()
-            && let Some((statement, block)) = self.ahead.take()
+            && let Some(block) = self.ahead.pop_front()
         {
-            let block = block.await.map_err(Error::other)?;
-            self.here = block.map_err(self.request.source.failed("fetch"))?;
+            self.here = block.await.map_err(Error::other)??;
             if !self.here.is_empty() {
-                self.look_ahead(statement).await?;
+                self.look_ahead().await;
             }
         }
         Ok(self.here.pop_front())
     }
 
-    /// Asks for the next block. The statement is sent before this returns, so nothing that the handler does to the
-    /// transaction comes before it; a task of its own takes the rows, so that answers to the handler's statements need
-    /// not wait behind them.
-    async fn look_ahead(&mut self, statement: Statement) -> Result<()> {
-        let source = &self.request.source;
-        let none: [&(dyn ToSql + Sync); 0] = [];
-        let rows =
-            source.client().await?.query_raw(&statement, none).await.map_err(source.failed("fetch"))?;
-        let queue = Arc::clone(&self.request.queue);
-        let block = tokio::spawn(async move {
-            let events = rows.and_then(|row| std::future::ready(Event::from_row(&queue, &row)));
-            events.try_collect().await
-        });
-        self.ahead = Some((statement, block));
-        Ok(())
+    /// Asks for the next blocks. The statements are sent before this returns, so nothing that the handler does to the
+    /// transaction comes before them; tasks of their own take the rows, so that answers to the handler's statements
+    /// need not wait behind them.
+    async fn look_ahead(&mut self) {
+        let Some(fetch) = &self.fetch else { return };
+        let blocks = (AHEAD / self.request.lazy_fetch).max(1);
+        while self.ahead.len() < blocks {
+            let (source, queue) = (self.request.source.clone(), Arc::clone(&self.request.queue));
+            let fetch = fetch.clone();
+            let mut block = Box::pin(maybe_done(async move {
+                let none: [&(dyn ToSql + Sync); 0] = [];
+                let rows = source.client().await?.query_raw(&fetch, none).await;
+                let rows = rows.map_err(source.failed("fetch"))?;
+                let events = rows.and_then(|row| ready(Event::from_row(&queue, &row))).try_collect().await;
+                events.map_err(source.failed("fetch"))
+            }));
+            // The first poll sends the statement.
+            poll_fn(|context| Poll::Ready(block.as_mut().poll(context).is_ready())).await;
+            self.ahead.push_back(tokio::spawn(async move {
+                block.as_mut().await;
+                block.as_mut().take_output().expect("a future that has ended, and was asked once")
+            }));
+        }
     }
 }
 

@@ -71,11 +71,6 @@ impl<H: Handler, P: Position> Consumer<H, P> {
         &mut self.subscription
     }
 
-    async fn run_errand(&mut self, script: &mut Script, errand: Errand) -> Result<()> {
-        let source = self.source(script).await?;
-        errand.run(script, &self.subscription, &source, &mut self.position).await
-    }
-
     async fn source(&self, script: &mut Script) -> Result<Connection> {
         script.db_with(self.source, self.subscription.source_options()).await
     }
@@ -139,12 +134,6 @@ impl<H: Handler, P: Position> Consumer<H, P> {
 
 impl<H: Handler, P: Position> Job for Consumer<H, P> {
     async fn work(&mut self, script: &mut Script) -> Result<Next> {
-        if let Some(errand) = self.errand {
-            script.stop().after_round();
-            // Who asks for it waits for the answer: there is no second try.
-            let done = self.run_errand(script, errand).await;
-            return done.map(|()| Next::Idle).map_err(|failure| Error::usage(failure.to_string()));
-        }
         let began = Instant::now();
         if let Some(errand) = self.errand {
             return self.run(errand, script).await;

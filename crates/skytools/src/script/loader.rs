@@ -52,11 +52,13 @@ impl Loader {
         if !reading.wrong.is_empty() {
             return Err(Error::usage(reading.wrong.join("; ")));
         }
-        if let Some(pidfile) = reading.values.get_mut("pidfile").filter(|pidfile| !pidfile.is_empty()) {
-            match self.pidfile {
-                PidFile::AsSet => {}
-                PidFile::Admin => pidfile.push_str(".admin"),
-                PidFile::None => pidfile.clear(),
+        match self.pidfile {
+            PidFile::AsSet => {}
+            PidFile::Admin => {
+                reading.values.entry("pidfile".to_owned()).and_modify(|path| path.push_str(".admin"));
+            }
+            PidFile::None => {
+                reading.values.remove("pidfile");
             }
         }
         Ok(Config::new(service, self.keys.clone(), reading))

@@ -6,8 +6,7 @@
 //!                        origin                 tagged netstrings, database
 //! ```
 //!
-//! Which handlers there are is told by the keys of the INI file, by `log_handlers`, or by a
-//! [skylog.ini](skylog).
+//! Which handlers there are is told by the keys of the INI file, by `log_handlers`, or by a skylog.ini.
 
 mod file;
 mod format;
