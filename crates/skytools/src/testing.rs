@@ -115,21 +115,16 @@ impl Queue {
         };
         let mut batch = Batch::in_memory(info, self.waiting.clone(), &self.subscription);
         handler.batch(&mut batch).await?;
-        let (retried, parked) = batch.close_in_memory()?;
+        let mut delivery = batch.close_in_memory()?;
         self.delivered += 1;
-        let mut delivery = Delivery {
-            parked: parked.into_iter().map(|(event, cause)| (event.id(), cause)).collect(),
-            ..Delivery::default()
-        };
         for event in std::mem::take(&mut self.waiting) {
-            if let Some(after) = retried.get(&event.id()) {
+            if let Some(after) = delivery.retried.get(&event.id()) {
                 let due = now.saturating_add(SignedDuration::try_from(*after).unwrap_or(SignedDuration::MAX));
                 self.retries.push((due.unwrap_or(Timestamp::MAX), event.again()));
             } else if !delivery.parked.contains_key(&event.id()) {
                 delivery.done.push(event.id());
             }
         }
-        delivery.retried = retried;
         Ok(delivery)
     }
 }

@@ -1,6 +1,5 @@
 //! What lies between two ticks: events, and what is to become of each.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +8,10 @@ use tracing::warn;
 
 use crate::consumer::reading::{Reading, Request};
 use crate::consumer::tags::Tags;
-use crate::consumer::{Cause, DeadLetters, Event, Policy, Subscription, Verdict};
+use crate::consumer::{DeadLetters, Event, Policy, Subscription, Verdict};
 use crate::db::Connection;
 use crate::script::Stop;
+use crate::testing::Delivery;
 use crate::{Error, Result};
 
 /// Parked events are written when there are so many, that memory stays constant.
@@ -91,11 +91,11 @@ impl Batch {
         Self::reading(info, Reading::of(events), subscription)
     }
 
-    /// Ends a batch without a server: events to retry, and to park.
-    pub(crate) fn close_in_memory(mut self) -> Result<(BTreeMap<i64, Duration>, Vec<(Event, Cause)>)> {
+    /// Ends a batch without a server: tells which events come again, and which were parked.
+    pub(crate) fn close_in_memory(mut self) -> Result<Delivery> {
         self.tags.complete()?;
-        let parked = self.tags.take_parked();
-        Ok((self.tags.take_retries(), parked))
+        let parked = self.tags.take_parked().into_iter().map(|(event, cause)| (event.id(), cause));
+        Ok(Delivery { done: Vec::new(), parked: parked.collect(), retried: self.tags.take_retries() })
     }
 
     fn reading(info: BatchInfo, reading: Reading, subscription: &Subscription) -> Self {

@@ -119,6 +119,8 @@ fn is_the_events_fault(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use jiff::Timestamp;
 
     use super::*;
