@@ -72,8 +72,11 @@ impl Copier {
 
     /// Starts it in the foreground, and waits until it has the pid file.
     fn started(&self) -> Running {
-        let running = self.start();
-        wait_until("the copier's number in its pid file", || self.pid() == Some(running.pid()));
+        let mut running = self.start();
+        wait_until("the copier's number in its pid file", || {
+            assert!(running.ended().is_none(), "{}", running.said());
+            self.pid() == Some(running.pid())
+        });
         running
     }
 
