@@ -11,8 +11,8 @@
 pub mod consumer;
 pub mod db;
 mod error;
-mod producer;
 pub mod file;
+mod producer;
 pub mod script;
 pub mod testing;
 pub mod text;

@@ -1,13 +1,13 @@
 //! What the tests of programs are made of.
 
-mod job;
 mod ini;
+mod job;
 mod proxy;
 mod stage;
 mod workplace;
 
-pub use job::{Worker, config};
 pub use ini::ini;
+pub use job::{Worker, config};
 pub use proxy::{Break, Breaker, Proxy, Side};
 pub use stage::{Consumer, Stage};
 pub use workplace::{Running, Workplace, conninfo, servers};
