@@ -1,5 +1,6 @@
 //! From the command line to the work: daemon, log, pid file, signals, runtime.
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -56,8 +57,8 @@ pub fn launch(
     match action {
         Action::Signal { control, must_run } => {
             let config = loader.load()?;
-            let _log = log::start(&config, verbosity, true)?;
-            Ok(told(control.tell(&config, must_run).map(|()| 0)))
+            let log = log::start(&config, verbosity, true)?;
+            Ok(told(&log, control.tell(&config, must_run).map(|()| 0)))
         }
         Action::Run { daemon: true } if !daemon::is_daemon() => daemon::start(),
         Action::Run { daemon } => {
@@ -68,7 +69,7 @@ pub fn launch(
             std::panic::set_hook(Box::new(|panic| error!("{panic}")));
             let script = Script::launched(config, loader.clone(), daemon);
             let fate = attend(script, &log, work);
-            let fate = fate.unwrap_or_else(|failure| Fate::Status(told(Err(failure))));
+            let fate = fate.unwrap_or_else(|failure| Fate::Status(told(&log, Err(failure))));
             drop(log);
             match fate {
                 Fate::Status(status) => Ok(status),
@@ -78,10 +79,14 @@ pub fn launch(
     }
 }
 
-/// The exit status. What went wrong goes into the log.
-fn told(ended: Result<u8>) -> u8 {
+/// The exit status. What went wrong goes into the log, and to whoever has started us.
+fn told(log: &Log, ended: Result<u8>) -> u8 {
     ended.unwrap_or_else(|failure| {
         error!("{failure}");
+        if !log.has_console() {
+            // Nothing is left to be done when the terminal is gone.
+            let _ = writeln!(std::io::stderr(), "{failure}");
+        }
         1
     })
 }

@@ -53,6 +53,7 @@ pub struct Log {
     outputs: Arc<Outputs>,
     origin: Arc<Origin>,
     level: Level,
+    console: bool,
 }
 
 /// Opens the log and makes it the one of this process, which can be done once.
@@ -71,6 +72,7 @@ impl Log {
         let origin = Arc::new(Origin::new(config.job_name(), config.service_name()));
         let verbose = verbosity > Verbosity::Normal;
         let items = config.list("log_handlers");
+        let mut console_too = items.iter().any(|item| item == "console");
         let (level, outputs) = if !items.is_empty() {
             let outputs = items.iter().map(|item| native::handler(item, config, &origin, verbose));
             (None, outputs.collect::<Result<_>>()?)
@@ -79,6 +81,7 @@ impl Log {
             outputs.extend(logfile(config, &origin, verbose)?);
             (level, outputs)
         } else {
+            console_too = true;
             let mut outputs = vec![console(config, &origin, verbose)?];
             outputs.extend(logfile(config, &origin, verbose)?);
             (None, outputs)
@@ -90,7 +93,7 @@ impl Log {
             Verbosity::Verbose => Level::Debug,
             Verbosity::Trace => Level::Trace,
         };
-        Ok(Self { outputs: Arc::new(Outputs::new(outputs)), origin, level })
+        Ok(Self { outputs: Arc::new(Outputs::new(outputs)), origin, level, console: console_too })
     }
 
     /// Turns events into records of this log.
@@ -99,6 +102,11 @@ impl Log {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         layer::layer(Arc::clone(&self.outputs), Arc::clone(&self.origin), self.level)
+    }
+
+    /// Whether it is seen on the console.
+    pub(super) const fn has_console(&self) -> bool {
+        self.console
     }
 
     /// Opens files and sockets anew: after SIGHUP, when they may have been moved away.
