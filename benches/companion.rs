@@ -23,7 +23,11 @@ impl Handler for Nothing {
 
 /// As a program of the crate has it: its own thread for the work, another for the connections.
 fn runtime() -> Runtime {
-    if std::env::var("CT").is_ok() { tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap() } else { tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap() }
+    if std::env::var("CT").is_ok() {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    } else {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    }
 }
 
 /// A queue whose events lie between two ticks, to be read as often as wanted.
@@ -72,7 +76,9 @@ impl Filled {
         let source =
             runtime.block_on(Connection::open("source", &self.conninfo(), Options::default())).unwrap();
         let mut subscription = Subscription::new("bench", "reader");
-        if let Ok(n) = std::env::var("LAZY") { subscription.selection().lazy_fetch = n.parse().unwrap(); }
+        if let Ok(n) = std::env::var("LAZY") {
+            subscription.selection().lazy_fetch = n.parse().unwrap();
+        }
         self.per_event(|| {
             runtime.block_on(async {
                 let mut batch = subscription.next_batch(&source).await.unwrap().expect("a batch");

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+mod catalog;
+mod copying;
 mod crashes;
 mod kit;
 mod python;
