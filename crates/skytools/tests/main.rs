@@ -9,6 +9,7 @@ mod catalog;
 mod copying;
 mod crashes;
 mod kit;
+mod move_in;
 mod python;
 mod quoting;
 mod simple;
