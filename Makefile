@@ -8,7 +8,7 @@
 XTASK := cargo run --quiet --package xtask --
 
 # Given on make's command line or in the environment, they reach xtask in its environment.
-export PG PG_CONFIG SUBSET SEED MINUTES DESTDIR PROFILE
+export PG PG_CONFIG SUBSET SEED MINUTES DESTDIR PREFIX PROFILE
 
 all: cargo ## Build the release library
 	@$(XTASK) build
@@ -28,7 +28,7 @@ bench: cargo ## Measure ratios side by side in one run
 bench-peers: cargo ## Get the original PgQ 3.5 and pgqd, unpacked aside, for tests and benches
 	@$(XTASK) bench-peers
 
-install: cargo ## Install into the server of PG_CONFIG (DESTDIR is put before every path)
+install: cargo ## Install extensions into the server of PG_CONFIG, programs under PREFIX (DESTDIR goes before every path)
 	@$(XTASK) install
 
 installcheck: cargo ## Test the SQL surface on a running server (PGHOST, PGPORT, PGUSER, PGDATABASE)

@@ -11,6 +11,11 @@
 pub mod consumer;
 pub mod db;
 mod error;
+pub mod file;
+mod producer;
 pub mod script;
+pub mod testing;
+pub mod text;
 
 pub use error::{Error, Result};
+pub use producer::{NewEvent, Producer};

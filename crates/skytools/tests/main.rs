@@ -7,10 +7,19 @@
 
 mod catalog;
 mod copying;
+mod connections;
+mod consumers;
 mod crashes;
+mod encryption;
+mod heartbeat;
 mod kit;
 mod move_in;
+mod life;
+mod logs;
+mod positions;
+mod producing;
 mod python;
 mod quoting;
 mod simple;
 mod structure;
+mod switches;

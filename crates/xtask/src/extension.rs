@@ -6,28 +6,21 @@
 //! Files are replaced by rename, never in place: a running server may have them mapped.
 
 use crate::command::{OrSay, Outcome, fail, run};
+use crate::place::{Piece, place};
 use crate::prepare;
 use crate::server::Server;
 use crate::settings::{Profile, Settings};
 use crate::tree::Tree;
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::Command;
 
 /// One extension: its control file and what it says.
 struct Extension {
     name: String,
     control: PathBuf,
     module: Option<String>,
-}
-
-/// A file to install.
-struct Piece {
-    name: String,
-    bytes: Vec<u8>,
-    mode: u32,
 }
 
 /// Everything to install: modules go to the pkglibdir, the rest to `sharedir/extension`.
@@ -91,12 +84,10 @@ pub fn install(settings: &Settings) -> Outcome {
     }
     let library = build(settings, &server, Profile::Release)?;
     let pieces = pieces(settings, &library)?;
-    let under_destdir = |folder: &Path| match &settings.destdir {
-        Some(destdir) => destdir.join(folder.strip_prefix("/").unwrap_or(folder)),
-        None => folder.to_owned(),
-    };
-    let (modules, shared) =
-        (under_destdir(&server.pkglibdir), under_destdir(&server.sharedir.join("extension")));
+    let (modules, shared) = (
+        settings.under_destdir(&server.pkglibdir),
+        settings.under_destdir(&server.sharedir.join("extension")),
+    );
     for (pieces, folder) in [(&pieces.modules, modules), (&pieces.shared, shared)] {
         place(pieces, &folder)?;
         for piece in pieces {
@@ -237,20 +228,6 @@ fn files(folder: &Path, ending: &str) -> Outcome<Vec<PathBuf>> {
         .collect();
     found.sort();
     Ok(found)
-}
-
-/// Writes each file beside its place and renames it.
-fn place(pieces: &[Piece], folder: &Path) -> Outcome {
-    fs::create_dir_all(folder).or_say(|| format!("make {}", folder.display()))?;
-    for piece in pieces {
-        let (beside, place) =
-            (folder.join(format!(".{}.{}", piece.name, process::id())), folder.join(&piece.name));
-        fs::write(&beside, &piece.bytes)
-            .and_then(|()| fs::set_permissions(&beside, Permissions::from_mode(piece.mode)))
-            .and_then(|()| fs::rename(&beside, &place))
-            .or_say(|| format!("install {}", place.display()))?;
-    }
-    Ok(())
 }
 
 /// Removes what an earlier state of the source staged into a private tree and this one does not.

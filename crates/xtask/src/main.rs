@@ -12,10 +12,12 @@
 
 mod check;
 mod command;
+mod companion;
 mod debian;
 mod extension;
 mod libclang;
 mod peers;
+mod place;
 mod prepare;
 mod programs;
 mod server;
@@ -36,7 +38,8 @@ VERBS
   build         the release library, for the chosen server
   prepare       get a PostgreSQL with headers, and libclang; change nothing when they are there
   stage         build and install into the private server trees' dev tree (PROFILE=release: the release tree)
-  install       release build into the server of PG_CONFIG (DESTDIR is put before every path)
+  install       release build: extensions into the server of PG_CONFIG, programs under PREFIX
+                (DESTDIR is put before every path)
   installcheck  the SQL surface tests against a running server (PGHOST, PGPORT, PGUSER, PGDATABASE, ...)
   reference     write docs/reference.md anew from the comments in the database
   test          format, lints, unit and property tests, then the client suite on private servers
@@ -53,6 +56,7 @@ NAMES, as arguments or in the environment
   SEED=number      soak: what the campaign is drawn from (1 when not said)
   MINUTES=number   soak: how long (10 when not said)
   DESTDIR=folder   install: put before every path
+  PREFIX=folder    install: where bin, share/man and so on get the programs (/usr/local when not said)
   PROFILE=dev      stage: dev (with failpoints) or release
 
 WHERE A SERVER COMES FROM
@@ -102,7 +106,7 @@ fn obey(arguments: &[String]) -> Outcome {
             println!("staged into {}", tree.root.display());
             Ok(())
         }
-        "install" => extension::install(&settings),
+        "install" => extension::install(&settings).and_then(|()| companion::install(&settings)),
         "installcheck" => check::installed(&settings),
         "reference" => check::write_reference(&settings),
         "test" => check::everything(&settings),

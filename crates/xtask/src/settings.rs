@@ -50,6 +50,8 @@ pub struct Settings {
     pub minutes: f64,
     /// Put before every path that is installed.
     pub destdir: Option<PathBuf>,
+    /// Where programs are installed: its bin, share/man and so on.
+    pub prefix: PathBuf,
     /// What `stage` builds.
     pub profile: Profile,
 }
@@ -57,7 +59,8 @@ pub struct Settings {
 impl Settings {
     /// Reads `NAME=value` arguments, and the environment for names that are not among them.
     pub fn read(arguments: &[String]) -> Outcome<Settings> {
-        const NAMES: [&str; 7] = ["PG", "PG_CONFIG", "SUBSET", "SEED", "MINUTES", "DESTDIR", "PROFILE"];
+        const NAMES: [&str; 8] =
+            ["PG", "PG_CONFIG", "SUBSET", "SEED", "MINUTES", "DESTDIR", "PREFIX", "PROFILE"];
         for argument in arguments {
             match argument.split_once('=') {
                 Some((name, _)) if NAMES.contains(&name) => (),
@@ -81,12 +84,21 @@ impl Settings {
             seed: number("SEED", value("SEED"), 1)?,
             minutes: number("MINUTES", value("MINUTES"), 10.0)?,
             destdir: value("DESTDIR").map(PathBuf::from),
+            prefix: value("PREFIX").map_or_else(|| PathBuf::from("/usr/local"), PathBuf::from),
             profile: match value("PROFILE").as_deref() {
                 None | Some("dev") => Profile::Dev,
                 Some("release") => Profile::Release,
                 Some(other) => return fail(format!("PROFILE={other}: it is dev or release")),
             },
         })
+    }
+
+    /// Where what belongs into this folder is put: packagers collect it elsewhere.
+    pub fn under_destdir(&self, folder: &Path) -> PathBuf {
+        match &self.destdir {
+            Some(destdir) => destdir.join(folder.strip_prefix("/").unwrap_or(folder)),
+            None => folder.to_owned(),
+        }
     }
 
     /// A path under the folder of everything that is made and may be thrown away.

@@ -1,19 +1,21 @@
 //! What lies between two ticks: events, and what is to become of each.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use jiff::Timestamp;
-use tokio_postgres::{Client, RowStream, Statement};
+use tracing::warn;
 
-use crate::consumer::{Event, Selection, Verdict};
+use crate::consumer::reading::{Reading, Request};
+use crate::consumer::tags::Tags;
+use crate::consumer::{Cause, DeadLetters, Event, Policy, Subscription, Verdict};
 use crate::db::Connection;
 use crate::script::Stop;
 use crate::{Error, Result};
 
-const CURSOR: &str = "batch_events";
+/// Parked events are written when there are so many, that memory stays constant.
+const PARKED_AT_A_TIME: usize = 300;
 
 /// The bounds of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +37,14 @@ pub struct BatchInfo {
 }
 
 /// What a batch came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Finished {
     /// How many events were handed out.
     pub count: u64,
     /// How many of them come again.
     pub retried: u64,
+    /// How many of them were put among the dead letters.
+    pub parked: u64,
 }
 
 /// An open batch. Events come one at a time, in constant memory.
@@ -51,60 +55,65 @@ pub struct Finished {
 pub struct Batch {
     info: BatchInfo,
     queue: Arc<str>,
-    source: Connection,
+    consumer: String,
+    source: Option<Connection>,
     target: Option<Connection>,
-    lazy_fetch: usize,
-    condition: Option<String>,
-    strict: bool,
+    /// The statement that ends it.
+    finish: &'static str,
+    policy: Policy,
+    retries_refused: bool,
     stop: Stop,
     reading: Reading,
-    count: u64,
-    current: Option<(i64, Verdict)>,
-    retries: Vec<(i64, Duration)>,
-}
-
-/// How far the reading has come.
-enum Reading {
-    NotBegun,
-    /// Rows that are here; the statement that fetches more; and its rows, already on their way.
-    Going {
-        rows: VecDeque<Event>,
-        fetch: Option<(Statement, std::pin::Pin<Box<RowStream>>)>,
-    },
-    Over,
-}
-
-impl std::fmt::Debug for Reading {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::NotBegun => "NotBegun",
-            Self::Going { .. } => "Going",
-            Self::Over => "Over",
-        })
-    }
+    is_counted: bool,
+    is_protected: bool,
+    tags: Tags,
+    finished: Finished,
 }
 
 impl Batch {
-    pub(super) fn new(
-        info: BatchInfo,
-        queue: Arc<str>,
-        source: Connection,
-        selection: &Selection,
-        stop: Stop,
-    ) -> Self {
+    pub(super) fn new(info: BatchInfo, source: Connection, subscription: &Subscription) -> Self {
+        let selection = subscription.selected();
+        let request = Request {
+            source: source.clone(),
+            queue: subscription.queue_name(),
+            batch_id: info.batch_id,
+            lazy_fetch: selection.lazy_fetch,
+            condition: selection.filter(),
+        };
+        let reading = Reading::NotBegun(request);
+        let mut batch = Self::reading(info, reading, subscription);
+        batch.source = Some(source);
+        batch
+    }
+
+    /// Without a server: what a test gives to a handler.
+    pub(crate) fn in_memory(info: BatchInfo, events: Vec<Event>, subscription: &Subscription) -> Self {
+        Self::reading(info, Reading::of(events), subscription)
+    }
+
+    /// Ends a batch without a server: events to retry, and to park.
+    pub(crate) fn close_in_memory(mut self) -> Result<(BTreeMap<i64, Duration>, Vec<(Event, Cause)>)> {
+        self.tags.complete()?;
+        let parked = self.tags.take_parked();
+        Ok((self.tags.take_retries(), parked))
+    }
+
+    fn reading(info: BatchInfo, reading: Reading, subscription: &Subscription) -> Self {
         Self {
             info,
-            queue,
-            source,
+            queue: subscription.queue_name(),
+            consumer: subscription.consumer().to_owned(),
+            source: None,
             target: None,
-            lazy_fetch: selection.lazy_fetch,
-            condition: selection.condition.clone(),
-            strict: selection.strict,
-            stop,
-            reading: Reading::NotBegun,
-            count: 0,
-            current: None,
-            retries: Vec::new(),
+            finish: subscription.finish_statement(),
+            policy: subscription.policy().clone(),
+            retries_refused: false,
+            stop: subscription.stop().clone(),
+            reading,
+            is_counted: false,
+            is_protected: false,
+            tags: Tags::new(subscription.policy().strict),
+            finished: Finished::default(),
         }
     }
 
@@ -114,10 +123,16 @@ impl Batch {
         &self.info
     }
 
-    /// The connection it comes through. What is written here is committed with the batch: exactly once.
+    /// How many events it has; known when they have all been handed out.
     #[must_use]
-    pub const fn source(&self) -> &Connection {
-        &self.source
+    pub fn count(&self) -> Option<u64> {
+        self.is_counted.then_some(self.finished.count)
+    }
+
+    /// The connection it comes through. What is written here is committed with the batch: exactly once. Tests without a
+    /// server have none.
+    pub fn source(&self) -> Result<&Connection> {
+        self.source.as_ref().ok_or_else(|| Error::bad("this batch comes from no database"))
     }
 
     /// The connection to write results to, for consumers that have one.
@@ -130,120 +145,147 @@ impl Batch {
         self.target = Some(target);
     }
 
-    /// The next event, or `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<Event>> {
-        self.settle()?;
-        self.stop.check_between_events()?;
-        if let Reading::NotBegun = self.reading {
-            self.begin().await?;
-        }
-        loop {
-            let Reading::Going { rows, fetch } = &mut self.reading else {
-                return Err(Error::bad("the events of a batch can be read once"));
-            };
-            if let Some(event) = rows.pop_front() {
-                self.count += 1;
-                self.current = Some((event.id(), Verdict::Untagged));
-                return Ok(Some(event));
-            }
-            let Some((statement, stream)) = fetch.take() else {
-                self.reading = Reading::Over;
-                return Ok(None);
-            };
-            *rows = self.source.received(&self.queue, stream).await?;
-            if !rows.is_empty() {
-                let ahead = self.source.ask(&statement).await?;
-                *fetch = Some((statement, ahead));
-            }
-        }
+    pub(super) const fn stop(&self) -> &Stop {
+        &self.stop
     }
 
-    async fn begin(&mut self) -> Result<()> {
-        let client: &Client = self.source.client().await?;
-        let fetch_failed = |error| self.source.failed("pgq.get_batch_cursor")(error);
-        let sql = if self.lazy_fetch == 0 {
-            "select * from pgq.get_batch_events($1)"
-        } else {
-            "select * from pgq.get_batch_cursor($1, $2, $3, $4)"
-        };
-        let quick = i32::try_from(self.lazy_fetch).unwrap_or(i32::MAX);
-        let rows = if self.lazy_fetch == 0 {
-            client.query(sql, &[&self.info.batch_id]).await
-        } else {
-            client.query(sql, &[&self.info.batch_id, &CURSOR, &quick, &self.condition]).await
+    /// From now on no event can be sent back or parked: for consumers whose position is not the queue's.
+    pub const fn refuse_retries(&mut self) {
+        self.retries_refused = true;
+    }
+
+    /// The next event, or `None` at the end. A batch that was fetched at once (`pgq_lazy_fetch = 0`) can then be gone
+    /// through again; another one gives an error.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        self.stop.check_between_events()?;
+        if self.tags.parked() >= PARKED_AT_A_TIME && self.source.is_some() {
+            self.write_parked().await?;
         }
-        .map_err(fetch_failed)?;
-        let events: std::result::Result<VecDeque<_>, _> =
-            rows.iter().map(|row| Event::from_row(&self.queue, row)).collect();
-        let rows = events.map_err(self.source.failed(sql))?;
-        let fetch = if self.lazy_fetch > 0 && rows.len() >= self.lazy_fetch {
-            let fetch = format!("fetch {} from {CURSOR}", self.lazy_fetch);
-            let statement = client.prepare(&fetch).await.map_err(self.source.failed(&fetch))?;
-            let ahead = self.source.ask(&statement).await?;
-            Some((statement, ahead))
-        } else {
-            None
-        };
-        self.reading = Reading::Going { rows, fetch };
+        let event = self.reading.next().await?;
+        match &event {
+            None => self.is_counted = true,
+            Some(event) if !self.is_counted => {
+                self.finished.count += 1;
+                self.tags.handed_out(event);
+            }
+            Some(_) => {}
+        }
+        Ok(event)
+    }
+
+    /// From here on, what the handler writes through [`source`](Self::source) and [`target`](Self::target) can be taken
+    /// back without the rest of the batch, if the [policy](Policy) wants that. See [`settle`](Self::settle).
+    pub async fn protect(&mut self) -> Result<()> {
+        if self.policy.savepoint {
+            let renew = if self.is_protected { "release savepoint event; " } else { "" };
+            self.in_transactions(&format!("{renew}savepoint event")).await?;
+            self.is_protected = true;
+        }
         Ok(())
     }
 
-    /// Says what is to become of the event that was handed out last.
-    pub fn tag(&mut self, event: &Event, verdict: Verdict) -> Result<()> {
-        match &mut self.current {
-            Some((id, now)) if *id == event.id() => {
-                *now = verdict;
-                Ok(())
+    /// Tags an event with what its handling came to. A failure is met by the [policy](Policy), or returned. What was
+    /// written since [`protect`](Self::protect) is taken back unless the event is done.
+    pub async fn settle(&mut self, event: &Event, outcome: Result<Verdict>) -> Result<()> {
+        let verdict = match outcome {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                if self.retries_refused {
+                    return Err(error);
+                }
+                let Some(verdict) = self.policy.verdict(event, &error) else { return Err(error) };
+                let fate = if matches!(verdict, Verdict::Park(_)) { "is parked" } else { "will come again" };
+                warn!("event {} of queue {} {fate}: {error}", event.id(), self.queue);
+                verdict
             }
-            _ => Err(Error::bad(format!("event {} is not the one that was handed out last", event.id()))),
+        };
+        if self.is_protected && matches!(verdict, Verdict::Retry(_) | Verdict::Park(_)) {
+            self.in_transactions("rollback to savepoint event").await?;
         }
+        self.tag(event, verdict)
     }
 
-    /// Writes down what was said of the last event.
-    fn settle(&mut self) -> Result<()> {
-        match self.current.take() {
-            Some((id, Verdict::Retry(after))) => self.retries.push((id, after)),
-            Some((id, Verdict::Untagged)) if self.strict => {
-                return Err(Error::bad(format!("event {id} was left untagged")));
-            }
-            _ => {}
+    /// Says what is to become of an event; what is said last holds. (A parked event may have been written down already;
+    /// then it stays parked.)
+    pub fn tag(&mut self, event: &Event, verdict: Verdict) -> Result<()> {
+        if self.retries_refused && matches!(verdict, Verdict::Retry(_) | Verdict::Park(_)) {
+            return Err(Error::bad(format!(
+                "event {} cannot be sent back or parked: this consumer keeps its position itself",
+                event.id()
+            )));
         }
+        let autocommit = self.source.as_ref().is_some_and(|source| source.options().autocommit);
+        if autocommit && matches!(verdict, Verdict::Park(_)) {
+            return Err(Error::bad(format!("event {} cannot be parked with pgq_autocommit", event.id())));
+        }
+        self.tags.set(event, verdict);
         Ok(())
     }
 
     /// Ends the batch: events to retry go back, the queue moves on, and the source's transaction is committed.
     pub async fn finish(mut self) -> Result<Finished> {
-        self.settle()?;
-        for (id, after) in &self.retries {
-            let seconds = i32::try_from(after.as_secs()).unwrap_or(i32::MAX);
-            self.source
-                .execute("select pgq.event_retry($1, $2, $3)", &[&self.info.batch_id, id, &seconds])
-                .await?;
+        self.close().await?;
+        let source = self.source()?;
+        let row = source.query_one(self.finish, &[&self.info.batch_id]).await?;
+        if row.get::<_, i32>(0) == 0 {
+            source.rollback().await?;
+            return Err(Error::bad(format!(
+                "batch {} was finished by somebody else: is consumer {} of queue {} at work twice?",
+                self.info.batch_id, self.consumer, self.queue
+            )));
         }
-        self.source.execute("select pgq.finish_batch($1)", &[&self.info.batch_id]).await?;
-        self.source.commit().await?;
-        Ok(Finished { count: self.count, retried: self.retries.len() as u64 })
+        source.commit().await?;
+        Ok(self.finished)
+    }
+
+    /// Whether events come again or were parked.
+    pub(super) const fn hands_back(&self) -> bool {
+        self.finished.retried > 0 || self.finished.parked > 0
+    }
+
+    /// Writes down what was said of the events, once.
+    pub(super) async fn close(&mut self) -> Result<()> {
+        self.tags.complete()?;
+        self.write_parked().await?;
+        let retries = self.tags.take_retries();
+        if retries.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = retries.keys().copied().collect();
+        let seconds: Vec<i32> = retries.values().map(|after| whole_seconds(*after)).collect();
+        let retry = "select pgq.event_retry($1, id, seconds) \
+                     from unnest($2::bigint[], $3::integer[]) as retry (id, seconds)";
+        self.source()?.query(retry, &[&self.info.batch_id, &ids, &seconds]).await?;
+        self.finished.retried = ids.len() as u64;
+        Ok(())
+    }
+
+    async fn write_parked(&mut self) -> Result<()> {
+        let parked = self.tags.take_parked();
+        if parked.is_empty() {
+            return Ok(());
+        }
+        let letters = DeadLetters::new(self.source()?.clone(), &self.queue, &self.consumer);
+        letters.create().await?;
+        for (event, cause) in &parked {
+            letters.park(event, cause).await?;
+        }
+        self.finished.parked += parked.len() as u64;
+        Ok(())
+    }
+
+    /// Runs a statement in the transactions whose work belongs to the batch.
+    async fn in_transactions(&self, sql: &str) -> Result<()> {
+        for connection in [&self.source, &self.target].into_iter().flatten() {
+            if !connection.options().autocommit {
+                connection.batch(sql).await?;
+            }
+        }
+        Ok(())
     }
 }
 
-impl Connection {
-    /// Sends a statement whose rows will be taken later.
-    async fn ask(&self, statement: &Statement) -> Result<std::pin::Pin<Box<RowStream>>> {
-        let none: [&(dyn tokio_postgres::types::ToSql + Sync); 0] = [];
-        let stream = self.client().await?.query_raw(statement, none).await;
-        stream.map(Box::pin).map_err(self.failed("fetch"))
-    }
-
-    async fn received(
-        &self,
-        queue: &Arc<str>,
-        mut stream: std::pin::Pin<Box<RowStream>>,
-    ) -> Result<VecDeque<Event>> {
-        let mut events = VecDeque::new();
-        while let Some(row) = stream.next().await {
-            let event = row.and_then(|row| Event::from_row(queue, &row));
-            events.push_back(event.map_err(self.failed("fetch"))?);
-        }
-        Ok(events)
-    }
+/// At least so long, in seconds.
+fn whole_seconds(after: Duration) -> i32 {
+    i32::try_from(after.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
 }

@@ -57,6 +57,11 @@ impl Event {
         Ok(Self::new(Arc::clone(queue), id, row.try_get(1)?, txid, retry, texts))
     }
 
+    /// As it comes back after a retry.
+    pub(crate) fn again(self) -> Self {
+        Self { retry: Some(self.retry.unwrap_or(0) + 1), ..self }
+    }
+
     /// The queue it came from.
     #[must_use]
     pub fn queue(&self) -> &str {

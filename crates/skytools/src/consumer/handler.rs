@@ -1,13 +1,16 @@
 //! What you write: what happens to an event.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use crate::Result;
+use futures_util::FutureExt;
+
 use crate::consumer::{Batch, Event};
 use crate::script::Script;
+use crate::{Error, Result};
 
 /// What is to become of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing was said: done, unless the consumer is strict.
     Untagged,
@@ -15,11 +18,37 @@ pub enum Verdict {
     Done,
     /// It comes again, to this consumer only, in a later batch, not before that time is over.
     Retry(Duration),
+    /// It is put aside, among the [dead letters](crate::consumer::DeadLetters), for somebody to look at.
+    Park(Cause),
 }
 
 impl From<()> for Verdict {
     fn from((): ()) -> Self {
         Self::Untagged
+    }
+}
+
+/// Why an event could not be handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// In words.
+    pub message: String,
+    /// As a server said it.
+    pub sqlstate: Option<String>,
+}
+
+impl From<&str> for Cause {
+    fn from(message: &str) -> Self {
+        Self { message: message.to_owned(), sqlstate: None }
+    }
+}
+
+impl From<&Error> for Cause {
+    fn from(error: &Error) -> Self {
+        Self {
+            message: error.to_string(),
+            sqlstate: error.sqlstate().map(|sqlstate| sqlstate.code().to_owned()),
+        }
     }
 }
 
@@ -31,15 +60,28 @@ pub trait Handler {
         Ok(())
     }
 
-    /// Handles one event. An error ends the batch: all is rolled back, and it comes again as a whole.
-    async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict>;
+    /// Handles one event. An error is met as the [policy](crate::consumer::Policy) says: by default it ends the batch,
+    /// all is rolled back, and the batch comes again as a whole.
+    async fn event(&mut self, _event: &Event, _batch: &mut Batch) -> Result<Verdict> {
+        Err(Error::bad("this handler handles whole batches"))
+    }
 
-    /// Handles a batch: takes event after event, and tags them.
+    /// Handles a batch: takes event after event, and says of each what is to become of it.
     async fn batch(&mut self, batch: &mut Batch) -> Result<()> {
         while let Some(event) = batch.next().await? {
-            let verdict = self.event(&event, batch).await?;
-            batch.tag(&event, verdict)?;
+            batch.protect().await?;
+            let outcome = caught(self.event(&event, batch)).await;
+            batch.settle(&event, outcome).await?;
         }
         Ok(())
     }
+}
+
+/// A panic as an error: a handler's mistake does not end the program.
+pub(super) async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let told = panic.downcast_ref::<&str>().copied();
+        let told = told.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(Error::bad(format!("the handler panicked: {}", told.unwrap_or("without a message"))))
+    })
 }

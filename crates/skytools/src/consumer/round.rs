@@ -1,8 +1,12 @@
 //! A round of a consumer: one batch.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::consumer::{Handler, InQueue, Look, Position, Subscription};
+use clap::ArgMatches;
+use tracing::info;
+
+use crate::consumer::{DeadLetters, Errand, Finished, Handler, InQueue, Look, Position, Subscription};
+use crate::db::Connection;
 use crate::script::{Job, Next, Script};
 use crate::{Error, Result};
 
@@ -13,8 +17,13 @@ pub struct Consumer<H, P = InQueue> {
     subscription: Subscription,
     handler: H,
     position: P,
+    errand: Option<Errand>,
     /// Whether the queue and what is written down may differ: at the start, and after a failure.
     unsettled: bool,
+    /// When the last batch with events was done.
+    busy: Instant,
+    /// When a line of statistics was written last.
+    told: Instant,
 }
 
 impl<H: Handler> Consumer<H> {
@@ -28,40 +37,134 @@ impl<H: Handler, P: Position> Consumer<H, P> {
     /// A consumer whose position is kept as `position` does it.
     pub fn with_position(script: &Script, source: &'static str, handler: H, position: P) -> Result<Self> {
         let subscription = Subscription::from_config(script.config(), script.stop())?;
-        Ok(Self { source, subscription, handler, position, unsettled: true })
+        let now = Instant::now();
+        Ok(Self {
+            source,
+            subscription,
+            handler,
+            position,
+            errand: None,
+            unsettled: true,
+            busy: now,
+            told: now,
+        })
+    }
+
+    /// Does what the switches of [`Program::consumer`](crate::script::Program::consumer) ask for, if anything, instead
+    /// of consuming.
+    #[must_use]
+    pub fn asked(mut self, matches: &ArgMatches) -> Self {
+        self.errand = Errand::of(matches);
+        self
+    }
+
+    /// Lets only those events come that meet the condition which is the value of this key, if it is set. Then the tables
+    /// of `table_filter` do not count.
+    pub fn filtered_by(mut self, script: &Script, key: &'static str) -> Result<Self> {
+        self.subscription.filter_key = Some(key);
+        self.subscription.configure(script.config())?;
+        Ok(self)
     }
 
     /// What the queue knows it as.
     pub const fn subscription(&mut self) -> &mut Subscription {
         &mut self.subscription
     }
+
+    async fn source(&self, script: &mut Script) -> Result<Connection> {
+        script.db_with(self.source, self.subscription.source_options()).await
+    }
+
+    /// At the start, and after a failure: everything that has to be there before the first batch.
+    async fn settle(&mut self, script: &mut Script) -> Result<()> {
+        let source = &self.source(script).await?;
+        let who = &self.subscription;
+        if script.config().flag("auto_register")? && self.position.register(script, who, source).await? {
+            info!("{} is registered on {}", who.consumer(), who.queue());
+        }
+        if who.policy().parks() {
+            // Now, and not when the first event fails at night: it takes rights.
+            DeadLetters::new(source.clone(), who.queue(), who.consumer()).create().await?;
+            source.commit().await?;
+        }
+        self.position.reconcile(script, who, source).await?;
+        script.connections().unlisten(self.source, None);
+        if let Some(channel) = who.channel(source).await? {
+            // Connections are made to listen when they are asked for: before the next look for a batch.
+            script.connections().listen(self.source, &channel);
+        }
+        self.unsettled = false;
+        Ok(())
+    }
+
+    /// Does what a switch has asked for, and ends the loop. There is no second try.
+    async fn run(&mut self, errand: Errand, script: &mut Script) -> Result<Next> {
+        let done = async {
+            let source = self.source(script).await?;
+            errand.run(script, &self.subscription, &source, &mut self.position).await
+        };
+        done.await.map_err(|error| Error::usage(error.to_string()))?;
+        script.stop().after_round();
+        Ok(Next::Idle)
+    }
+
+    /// The numbers of a batch, or now and then that there are none.
+    fn tell(&mut self, script: &mut Script, began: Instant, finished: Finished) -> Result<()> {
+        if finished.count > 0 {
+            script.stats.increase("count", finished.count.cast_signed());
+            script.stats.measure("duration", began.elapsed().as_secs_f64());
+            script.stats.measure("idle", began.saturating_duration_since(self.busy).as_secs_f64());
+            for (name, count) in [("retry-events", finished.retried), ("parked-events", finished.parked)] {
+                if count > 0 {
+                    script.stats.increase(name, count.cast_signed());
+                }
+            }
+            (self.busy, self.told) = (Instant::now(), Instant::now());
+            return Ok(());
+        }
+        let period = Duration::try_from_secs_f64(script.config().float("keepalive_stats")?);
+        let period = period.map_err(|_| Error::usage("config parameter keepalive_stats is no time span"))?;
+        if !period.is_zero() && self.told.elapsed() >= period {
+            script.stats.measure("idle", self.busy.elapsed().as_secs_f64());
+            self.told = Instant::now();
+        }
+        Ok(())
+    }
 }
 
 impl<H: Handler, P: Position> Job for Consumer<H, P> {
     async fn work(&mut self, script: &mut Script) -> Result<Next> {
         let began = Instant::now();
-        let source = script.db(self.source).await?;
-        if self.unsettled {
-            self.position.reconcile(script, &self.subscription, &source).await?;
-            self.unsettled = false;
+        if let Some(errand) = self.errand {
+            return self.run(errand, script).await;
         }
+        if self.unsettled {
+            self.settle(script).await?;
+        }
+        let source = self.source(script).await?;
         let Some(mut batch) = self.subscription.next_batch(&source).await? else {
+            self.tell(script, began, Finished::default())?;
             return Ok(Next::Idle);
         };
         if self.position.look(script, &self.subscription, &mut batch).await? == Look::Handle {
             self.handler.prepare(script, &mut batch).await?;
             self.handler.batch(&mut batch).await?;
-            self.position.store(script, &self.subscription, &batch).await?;
+            batch.close().await?;
+            self.position.store(script, &self.subscription, &mut batch).await?;
         }
         let finished = batch.finish().await?;
-        if finished.count > 0 {
-            script.stats.increase("count", finished.count.cast_signed());
-            script.stats.measure("duration", began.elapsed().as_secs_f64());
-        }
-        if finished.retried > 0 {
-            script.stats.increase("retry-events", finished.retried.cast_signed());
-        }
+        self.tell(script, began, finished)?;
         Ok(Next::More)
+    }
+
+    async fn reload(&mut self, script: &mut Script) -> Result<()> {
+        let before = self.subscription.source_options();
+        self.subscription.configure(script.config())?;
+        if self.subscription.source_options() != before {
+            script.connections().close(self.source);
+        }
+        self.unsettled = true;
+        Ok(())
     }
 
     async fn failed(&mut self, _script: &mut Script, _error: &Error, _times: u32) {

@@ -1,16 +1,15 @@
 //! A handler that needs no code: one SQL statement for each event.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use pgq_core::codec::urlencoded;
 use tracing::debug;
 
 use crate::consumer::{Batch, Event, Handler, Verdict};
+use crate::db::payload::{self, Record};
 use crate::db::types::{FromSql, Type};
-use crate::db::{Options, Row, Template};
-use crate::script::{Key, Kind, Script};
+use crate::db::{Bound, Connection, Options, Retry, Row, Template};
+use crate::script::{Key, Kind, Script, names};
 use crate::{Error, Result};
 
 /// Keys of programs that run a statement for each event of `src_db` in `dst_db`.
@@ -46,18 +45,27 @@ pub struct StatementRunner {
 }
 
 /// For which events, and in which transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Scope {
-    /// Changes of rows, each in a transaction of its own.
-    EachChange,
+    /// Changes of rows, each in a transaction of its own, which can be tried again.
+    EachChange { conninfo: String, retry: Retry },
     /// All events of a batch in one, which the consumer's position makes.
     Batch,
 }
 
+impl Scope {
+    fn each_change(script: &Script) -> Result<Self> {
+        let conninfo = script.config().text(TARGET)?.to_owned();
+        Ok(Self::EachChange { conninfo, retry: Retry::from_config(script.config(), script.stop())? })
+    }
+}
+
+const TARGET: &str = "dst_db";
+
 impl StatementRunner {
-    /// For changes of rows (types `I:`, `U:`, `D:`), each in a transaction of its own.
+    /// For changes of rows (types `I:`, `U:`, `D:`), each in a transaction of its own. Its keys are also [`RETRY_KEYS`](crate::db::RETRY_KEYS).
     pub fn for_each_change(script: &Script) -> Result<Self> {
-        Self::new(script, Scope::EachChange)
+        Self::new(script, Scope::each_change(script)?)
     }
 
     /// For all events, in the transaction of a consumer that keeps its position in the target.
@@ -70,8 +78,23 @@ impl StatementRunner {
         Ok(Self { statement: Template::parse(&text)?, text, scope, tick_id: 0 })
     }
 
+    /// The rows that the statement gives.
+    async fn run(&self, bound: &Bound, batch: &mut Batch) -> Result<Vec<Row>> {
+        let Scope::EachChange { conninfo, retry } = &self.scope else {
+            return batch.target()?.query(&bound.sql, &bound.params()).await;
+        };
+        let is_operational = |failure: &Error| names(failure).contains(&"OperationalError");
+        let attempt = async || {
+            if batch.target()?.is_closed() {
+                batch.set_target(Connection::open(TARGET, conninfo, Options::autocommit()).await?);
+            }
+            batch.target()?.query(&bound.sql, &bound.params()).await
+        };
+        Ok(retry.run(is_operational, attempt).await?.0)
+    }
+
     /// The value of a placeholder.
-    fn value(&self, event: &Event, columns: &Columns, name: &str) -> Result<Option<String>> {
+    fn value(&self, event: &Event, columns: &Record, name: &str) -> Result<Option<String>> {
         let text = |text: Option<&str>| Ok(text.map(str::to_owned));
         match name {
             "pgq.tick_id" => Ok(Some(self.tick_id.to_string())),
@@ -99,21 +122,26 @@ impl Handler for StatementRunner {
             self.text = text.to_owned();
         }
         self.tick_id = batch.info().tick_id;
-        if self.scope == Scope::EachChange {
-            batch.set_target(script.db_with("dst_db", Options::autocommit()).await?);
+        if let Scope::EachChange { .. } = self.scope {
+            self.scope = Scope::each_change(script)?;
+            batch.set_target(script.db_with(TARGET, Options::autocommit()).await?);
         }
         Ok(())
     }
 
     async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict> {
-        if self.scope == Scope::EachChange && !is_change(event) {
+        if matches!(self.scope, Scope::EachChange { .. }) && !is_change(event) {
             return Ok(Verdict::Done);
         }
         // Data that are no row are still good for %(pgq.ev_data)s.
         let wants_columns = self.statement.names().iter().any(|name| !name.starts_with("pgq."));
-        let columns = if wants_columns { columns(event)? } else { Columns::new() };
+        let columns = match event.data() {
+            Some(data) if wants_columns => payload::decode(data)
+                .map_err(|why| Error::bad(format!("the data of event {} are no row: {why}", event.id())))?,
+            _ => Record::default(),
+        };
         let bound = self.statement.bind(|name| self.value(event, &columns, name))?;
-        for row in batch.target()?.query(&bound.sql, &bound.params()).await? {
+        for row in self.run(&bound, batch).await? {
             debug!("event {}: {}", event.id(), Shown(&row));
         }
         Ok(Verdict::Done)
@@ -122,17 +150,6 @@ impl Handler for StatementRunner {
 
 fn is_change(event: &Event) -> bool {
     matches!(event.kind().unwrap_or_default().as_bytes(), [b'I' | b'U' | b'D', b':', ..])
-}
-
-type Columns = BTreeMap<String, Option<String>>;
-
-/// The row that the event's data hold; no columns where there are no data.
-fn columns(event: &Event) -> Result<Columns> {
-    let no_row = |why: String| Error::bad(format!("the data of event {} are no row: {why}", event.id()));
-    let row = urlencoded::decode(event.data().unwrap_or_default().as_bytes())
-        .map_err(|malformed| no_row(malformed.to_string()))?;
-    let text = |bytes| String::from_utf8(bytes).map_err(|error| no_row(error.to_string()));
-    row.into_iter().map(|(name, value)| Ok((text(name)?, value.map(text).transpose()?))).collect()
 }
 
 /// A row of the result, for the log.

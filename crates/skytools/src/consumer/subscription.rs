@@ -2,34 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::consumer::{Batch, BatchInfo};
-use crate::db::Connection;
+use crate::consumer::{Batch, BatchInfo, Member, Policy, Selection};
+use crate::db::{Connection, Options};
 use crate::script::{Config, Stop};
 use crate::{Error, Result};
-
-/// Which events come, and how many at a time.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Events that the cursor reads at a time; 0: the whole batch at once.
-    pub lazy_fetch: usize,
-    /// Let a batch have about so many events at least.
-    pub min_count: Option<i32>,
-    /// Let a batch cover at least this interval.
-    pub min_interval: Option<String>,
-    /// Take only batches whose end is at least this old.
-    pub min_lag: Option<String>,
-    /// A condition over the ev_ columns. SQL, so from trusted people only.
-    pub condition: Option<String>,
-    /// Refuse events that the handler has not tagged.
-    pub strict: bool,
-}
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     queue: Arc<str>,
     consumer: String,
+    pub(super) member: Option<Member>,
     selection: Selection,
+    /// The key whose value is the selection's condition.
+    pub(super) filter_key: Option<&'static str>,
+    policy: Policy,
     stop: Stop,
 }
 
@@ -37,28 +24,44 @@ impl Subscription {
     /// A consumer of a queue. It is asked for nothing yet; see [`register`](Self::register).
     #[must_use]
     pub fn new(queue: &str, consumer: &str) -> Self {
-        let selection = Selection { lazy_fetch: 300, ..Selection::default() };
-        Self { queue: queue.into(), consumer: consumer.to_owned(), selection, stop: Stop::default() }
+        Self {
+            queue: queue.into(),
+            consumer: consumer.to_owned(),
+            member: None,
+            selection: Selection { lazy_fetch: 300, ..Selection::default() },
+            filter_key: None,
+            policy: Policy::default(),
+            stop: Stop::default(),
+        }
     }
 
     /// What the [keys](crate::consumer::CONSUMER_KEYS) say.
     pub fn from_config(config: &Config, stop: Stop) -> Result<Self> {
-        let positive = |key| {
-            usize::try_from(config.integer(key)?)
-                .map_err(|_| Error::usage(format!("config parameter {key} is below zero")))
-        };
-        let interval = |key| config.optional(key).map(str::to_owned);
-        let min_count = positive("pgq_batch_collect_events")?;
-        let selection = Selection {
-            lazy_fetch: positive("pgq_lazy_fetch")?,
-            min_count: (min_count > 0).then(|| i32::try_from(min_count).unwrap_or(i32::MAX)),
-            min_interval: interval("pgq_batch_collect_interval"),
-            min_lag: interval("pgq_keep_lag"),
-            ..Selection::default()
-        };
-        let mut subscription = Self::new(config.text("queue_name")?, config.text("consumer_name")?);
-        (subscription.selection, subscription.stop) = (selection, stop);
+        let mut subscription = Self::new("", "");
+        subscription.stop = stop;
+        subscription.configure(config)?;
         Ok(subscription)
+    }
+
+    /// Follows the keys as they are now. A condition that no key says stays.
+    pub(super) fn configure(&mut self, config: &Config) -> Result<()> {
+        let condition = self.selection.condition.clone();
+        let mut selection = Selection { condition, ..Selection::from_config(config)? };
+        if let Some(key) = self.filter_key {
+            selection.condition = config.optional(key).map(str::to_owned);
+            if selection.condition.is_some() {
+                selection.tables.clear();
+            }
+        }
+        let policy = Policy::from_config(config)?;
+        if selection.autocommit && policy.savepoint {
+            return Err(Error::usage("pgq_autocommit = 1 needs event_policy = block and no event_savepoint"));
+        }
+        let member = self.member.as_ref().map(|_| Member::from_config(config)).transpose()?;
+        let (queue, consumer) = (config.text("queue_name")?, config.text("consumer_name")?);
+        (self.queue, self.consumer, self.member) = (queue.into(), consumer.to_owned(), member);
+        (self.selection, self.policy) = (selection, policy);
+        Ok(())
     }
 
     /// The queue.
@@ -67,37 +70,105 @@ impl Subscription {
         &self.queue
     }
 
+    pub(super) fn queue_name(&self) -> Arc<str> {
+        Arc::clone(&self.queue)
+    }
+
     /// The consumer.
     #[must_use]
     pub fn consumer(&self) -> &str {
         &self.consumer
     }
 
-    /// Which events come, to be changed.
+    /// Which events come.
+    #[must_use]
+    pub const fn selected(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Which events come, to be changed. What keys say holds again after a reload.
     pub const fn selection(&mut self) -> &mut Selection {
         &mut self.selection
     }
 
-    /// Registers the consumer at the newest tick: what was inserted before is not seen. False: it was registered.
-    pub async fn register(&self, source: &Connection) -> Result<bool> {
-        let row = source
-            .query_one("select pgq.register_consumer($1, $2)", &[&&*self.queue, &self.consumer])
-            .await?;
-        source.commit().await?;
-        Ok(row.get::<_, i32>(0) == 1)
+    /// How events and their failures are met.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
-    /// Takes the registration back. False: there was none.
-    pub async fn unregister(&self, source: &Connection) -> Result<bool> {
-        let row = source
-            .query_one("select pgq.unregister_consumer($1, $2)", &[&&*self.queue, &self.consumer])
-            .await?;
+    /// How events and their failures are met, to be changed. What keys say holds again after a reload.
+    pub const fn policy_mut(&mut self) -> &mut Policy {
+        &mut self.policy
+    }
+
+    pub(super) const fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// How the connection to the queue's database has to be.
+    #[must_use]
+    pub fn source_options(&self) -> Options {
+        Options { autocommit: self.selection.autocommit, ..Options::default() }
+    }
+
+    /// Registers the consumer at the newest tick: what was inserted before is not seen. False: it was registered.
+    pub async fn register(&self, source: &Connection) -> Result<bool> {
+        let names: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&&*self.queue, &self.consumer];
+        let row = source.query_one("select pgq.register_consumer($1, $2)", &names).await?;
+        let is_new = row.get::<_, i32>(0) == 1;
+        let joins = match &self.member {
+            Some(member) => member.register(self, source).await?,
+            None => false,
+        };
         source.commit().await?;
-        Ok(row.get::<_, i32>(0) == 1)
+        Ok(is_new || joins)
+    }
+
+    /// Takes the registration back; of a member of a group: its own. False: there was none.
+    pub async fn unregister(&self, source: &Connection) -> Result<bool> {
+        let left = match &self.member {
+            Some(member) => member.unregister(self, source).await?,
+            None => {
+                let names: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&&*self.queue, &self.consumer];
+                source.query_one("select pgq.unregister_consumer($1, $2)", &names).await?.get::<_, i32>(0) > 0
+            }
+        };
+        source.commit().await?;
+        Ok(left)
+    }
+
+    /// The channel on which the server tells of ticks; `None`: of those of PgQ 3 it tells nothing.
+    pub(super) async fn channel(&self, source: &Connection) -> Result<Option<String>> {
+        let look = "select to_regprocedure('pgq.queue_channel(text)') is not null";
+        let channel = if source.query_one(look, &[]).await?.get(0) {
+            Some(source.query_one("select pgq.queue_channel($1)", &[&&*self.queue]).await?.get(0))
+        } else {
+            None
+        };
+        source.commit().await?;
+        Ok(channel)
     }
 
     /// The next batch, or the open one again; `None`: there is nothing new.
     pub async fn next_batch(&self, source: &Connection) -> Result<Option<Batch>> {
+        let info = match &self.member {
+            None => self.next_info(source).await?,
+            Some(member) => member.next_info(self, source).await?,
+        };
+        source.commit().await?;
+        Ok(info.map(|info| Batch::new(info, source.clone(), self)))
+    }
+
+    /// What ends a batch, given its number.
+    pub(super) const fn finish_statement(&self) -> &'static str {
+        match self.member {
+            None => "select pgq.finish_batch($1)",
+            Some(_) => "select pgq_coop.finish_batch($1)",
+        }
+    }
+
+    async fn next_info(&self, source: &Connection) -> Result<Option<BatchInfo>> {
         let Selection { min_lag, min_count, min_interval, .. } = &self.selection;
         let row = source
             .query_one(
@@ -107,9 +178,8 @@ impl Subscription {
                 &[&&*self.queue, &self.consumer, min_lag, min_count, min_interval],
             )
             .await?;
-        source.commit().await?;
         let Some(batch_id) = row.get(0) else { return Ok(None) };
-        let info = BatchInfo {
+        Ok(Some(BatchInfo {
             batch_id,
             tick_id: row.get(1),
             prev_tick_id: row.get(2),
@@ -117,13 +187,6 @@ impl Subscription {
             batch_start: row.get(4),
             seq_end: row.get(5),
             seq_start: row.get(6),
-        };
-        Ok(Some(Batch::new(
-            info,
-            Arc::clone(&self.queue),
-            source.clone(),
-            &self.selection,
-            self.stop.clone(),
-        )))
+        }))
     }
 }

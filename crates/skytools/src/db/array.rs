@@ -41,7 +41,8 @@ pub fn read(text: &str) -> Result<Vec<Option<String>>> {
 }
 
 fn elements(text: &str) -> Option<Vec<Option<String>>> {
-    let mut rest = without_bounds(text)?.strip_prefix('{')?.trim_start_matches(BLANK);
+    let array = without_bounds(text.trim_matches(BLANK))?;
+    let mut rest = array.trim_start_matches(BLANK).strip_prefix('{')?.trim_start_matches(BLANK);
     let mut elements = Vec::new();
     if rest.starts_with('}') {
         return (rest == "}").then_some(elements);
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_people_write_is_read() {
-        assert_eq!(read("{ }").unwrap(), []);
+        assert_eq!(read(" { } ").unwrap(), []);
         assert_eq!(read("{ a b , \"c\" ,d\\ }").unwrap(), some(&["a b", "c", "d "]));
         assert_eq!(read(r"{nul\l,\,}").unwrap(), some(&["null", ","]));
     }
@@ -150,7 +151,7 @@ mod tests {
             "{,a}",
             "{,}",
             "{a}b",
-            "{} ",
+            "{}a",
             "{{a}}",
             "{a{b}",
             "{\"a\"b}",

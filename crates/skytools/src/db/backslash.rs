@@ -1,4 +1,4 @@
-//! What stands behind a backslash, in `E'…'` as in COPY.
+//! What stands behind a backslash, in `E'…'` as in COPY. (In `E'…'` servers as old as 15 read `\v` as a letter.)
 
 /// The byte that is meant, and how many bytes mean it; `None` at the end of the text. Letters that mean nothing mean
 /// themselves.

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 ///
 /// A placeholder in a comment is none. Between dollar quotes is a program, where no parameter can be: there the value
 /// is written as a constant. In a string or a quoted name it is refused, as the value would not stay one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +49,12 @@ impl Bound {
 impl Template {
     /// Reads a statement.
     pub fn parse(sql: &str) -> Result<Self> {
-        let mut template = Reading::default();
+        let mut reading = Reading::default();
         let mut rest = sql;
         while let Some(token) = tokens(rest, Dialect::default()).next() {
             let length = match token.kind {
                 Kind::Placeholder | Kind::Symbol if rest.starts_with('%') => {
-                    template.percent(rest, Place::Sql)?
+                    reading.percent(rest, Place::Sql)?
                 }
                 Kind::Parameter => {
                     return Err(Error::usage(format!(
@@ -62,13 +62,13 @@ impl Template {
                         token.text
                     )));
                 }
-                Kind::Blank => template.text(token.text, Place::Comment)?,
-                Kind::DollarQuoted => template.text(token.text, Place::DollarQuotes)?,
-                _ => template.text(token.text, Place::Quotes)?,
+                Kind::Blank => reading.text(token.text, Place::Comment)?,
+                Kind::DollarQuoted => reading.text(token.text, Place::DollarQuotes)?,
+                _ => reading.text(token.text, Place::Quotes)?,
             };
             rest = &rest[length..];
         }
-        Ok(Self(template.parts))
+        Ok(reading.template)
     }
 
     /// The names of the values it wants, each once, in the order of the text.
@@ -114,6 +114,20 @@ impl Template {
         }
         Ok(filled)
     }
+
+    /// Appends SQL as it is.
+    pub(super) fn push_sql(&mut self, sql: &str) {
+        if let Some(Part::Sql(last)) = self.0.last_mut() {
+            last.push_str(sql);
+        } else if !sql.is_empty() {
+            self.0.push(Part::Sql(sql.to_owned()));
+        }
+    }
+
+    /// Appends a place for the value with this name.
+    pub(super) fn push_value(&mut self, name: &str) {
+        self.0.push(Part::Value(name.to_owned()));
+    }
 }
 
 /// A value as a constant that cannot end the dollar quotes around it.
@@ -145,7 +159,7 @@ enum Place {
 
 #[derive(Default)]
 struct Reading {
-    parts: Vec<Part>,
+    template: Template,
     positional: usize,
 }
 
@@ -154,22 +168,22 @@ impl Reading {
     fn text(&mut self, text: &str, place: Place) -> Result<usize> {
         let mut at = 0;
         while let Some(run) = text[at..].find('%') {
-            self.sql(&text[at..at + run]);
+            self.template.push_sql(&text[at..at + run]);
             at += run;
             at += self.percent(&text[at..], place)?;
         }
-        self.sql(&text[at..]);
+        self.template.push_sql(&text[at..]);
         Ok(text.len())
     }
 
     /// Takes what the percent sign begins; returns its length.
     fn percent(&mut self, text: &str, place: Place) -> Result<usize> {
         if text.starts_with("%%") {
-            self.sql("%");
+            self.template.push_sql("%");
             return Ok(2);
         }
         if place == Place::Comment {
-            self.sql("%");
+            self.template.push_sql("%");
             return Ok(1);
         }
         let (name, length) = if let Some(name) = placeholder_name(text) {
@@ -182,8 +196,8 @@ impl Reading {
             return Err(Error::usage(format!("neither %(name)s nor %%: {beginning}")));
         };
         match place {
-            Place::Sql => self.parts.push(Part::Value(name)),
-            Place::DollarQuotes => self.parts.push(Part::Constant(name)),
+            Place::Sql => self.template.push_value(&name),
+            Place::DollarQuotes => self.template.0.push(Part::Constant(name)),
             _ => {
                 return Err(Error::usage(format!(
                     "{} cannot stand between quotes, where its value would be a part of the text",
@@ -192,14 +206,6 @@ impl Reading {
             }
         }
         Ok(length)
-    }
-
-    fn sql(&mut self, text: &str) {
-        if let Some(Part::Sql(sql)) = self.parts.last_mut() {
-            sql.push_str(text);
-        } else if !text.is_empty() {
-            self.parts.push(Part::Sql(text.to_owned()));
-        }
     }
 }
 

@@ -320,6 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn help_and_manual_list_the_commands() {
+        let program = program();
+        let help = program.command_line().render_help().to_string();
+        assert!(help.contains("\nUsage: queue_admin [OPTIONS] INI COMMAND [ARGUMENT]...\n"), "{help}");
+        assert!(help.contains("\n  config [QUEUE] [VAR=VAL...]\n          Show or set\n"), "{help}");
+        let page = crate::script::manual::generate(&program, crate::script::manual::Form::Html);
+        assert!(
+            page.contains("<dt><code>register QUEUE CONSUMER</code> </dt>\n<dd>Register.</dd>"),
+            "{page}"
+        );
+    }
+
+    #[test]
     #[should_panic(expected = "the command has no argument NODE")]
     fn to_ask_for_an_argument_that_nobody_defined_is_a_mistake_of_the_program() {
         let _ = choose("register q c").unwrap().1.get("NODE");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::script::ini::Ini;
 use crate::script::loader::most_specific;
+use crate::script::log::LOG_KEYS;
 use crate::script::reading::{Layers, Reading, built_in};
 use crate::script::value::{self, Read};
 use crate::script::{COMMON_KEYS, Key};
@@ -40,7 +41,7 @@ impl Config {
         keys: &[&'static [Key]],
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self> {
-        let keys = most_specific([COMMON_KEYS.keys].into_iter().chain(keys.iter().copied()));
+        let keys = most_specific([COMMON_KEYS.keys, LOG_KEYS].into_iter().chain(keys.iter().copied()));
         let overrides: Vec<(String, String)> =
             pairs.into_iter().map(|(key, text)| (key.to_lowercase(), text.to_owned())).collect();
         let reading = Layers {
@@ -86,7 +87,7 @@ impl Config {
     #[track_caller]
     pub fn optional(&self, key: &str) -> Option<&str> {
         assert!(self.keys.iter().any(|known| known.name == key), "the program has not defined the key {key}");
-        self.values.get(key).map(String::as_str).filter(|text| !text.is_empty())
+        self.values.get(key).map(String::as_str)
     }
 
     /// A value that must be there: set, or by default.
@@ -163,7 +164,7 @@ impl Config {
             }
             candidates.push(candidate.to_lowercase());
         }
-        let set = candidates.iter().filter_map(|name| self.values.get(name)).find(|text| !text.is_empty());
+        let set = candidates.iter().find_map(|name| self.values.get(name));
         set.map_or_else(|| self.text(key), |text| Ok(text))
     }
 }
@@ -191,6 +192,7 @@ mod tests {
         Key::with_default("size", Kind::Bytes, "10 MB", ""),
         Key::with_default("quick", Kind::Flag, "off", ""),
         Key::optional("lag", Kind::Interval, ""),
+        Key::optional("db", Kind::Connection, ""),
         Key::with_default("a-*-*", Kind::Text, "nothing", ""),
     ];
 
@@ -259,6 +261,15 @@ mod tests {
             refused([("lag", "%(none)s")]).starts_with("config parameter lag: %(none)s refers to a key that")
         );
         assert_eq!(refused([("lag", "%(tables)s"), ("tables", "%(lag)s")]).matches("->").count(), 2);
+    }
+
+    #[test]
+    fn connect_strings_are_looked_at_and_passwords_never_told() {
+        assert!(config([("db", "postgresql://me:hunter2@db1/shop?sslmode=require")]).is_ok());
+        for wrong in ["password=hunter2 hots=db1", "host=db1 password='hunter2"] {
+            let told = refused([("db", wrong)]);
+            assert!(told.starts_with("config parameter db: ") && !told.contains("hunter2"), "{told}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn shortened(query: &str) -> String {
 
 /// What a kind of error may be called in `exception_quiet`: the SQLSTATE, its class, and the names that Python's
 /// database interface has for it, from the narrowest to the widest.
-fn names(error: &Error) -> Vec<&str> {
+pub(crate) fn names(error: &Error) -> Vec<&str> {
     let mut names = match error {
         Error::Database { .. } | Error::Connect { .. } => match error.sqlstate() {
             Some(state) => sqlstate_names(state.code()),

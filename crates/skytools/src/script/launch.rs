@@ -8,8 +8,9 @@ use tracing::error;
 
 pub use crate::script::control::Control;
 use crate::script::daemon::{self, Daemon};
+use crate::script::log::{self, Log};
 use crate::script::pidfile::PidFile;
-use crate::script::signals::Signals;
+use crate::script::signals::{Fate, Signals};
 use crate::script::{Loader, Script};
 use crate::{Error, Result};
 
@@ -45,6 +46,7 @@ pub enum Verbosity {
 }
 
 /// Does what the switches ask for. `work` runs with a script whose configuration is loaded, and gives the exit status.
+/// An error of this function has not been logged, because the log was not there yet.
 pub fn launch(
     loader: &Loader,
     action: Action,
@@ -53,34 +55,52 @@ pub fn launch(
 ) -> Result<u8> {
     match action {
         Action::Signal { control, must_run } => {
-            control.tell(&loader.load()?, must_run)?;
-            Ok(0)
+            let config = loader.load()?;
+            let _log = log::start(&config, verbosity, true)?;
+            Ok(told(control.tell(&config, must_run).map(|()| 0)))
         }
         Action::Run { daemon: true } if !daemon::is_daemon() => daemon::start(),
         Action::Run { daemon } => {
             let daemon = daemon.then(Daemon::enter).transpose()?;
-            run(loader, daemon, verbosity, work)
+            let config = loader.load()?;
+            let log = Arc::new(log::start(&config, verbosity, daemon.is_none())?);
+            // A panic of a thread or a task would otherwise be told on a terminal that a daemon has not got.
+            std::panic::set_hook(Box::new(|panic| error!("{panic}")));
+            let script = Script::launched(config, loader.clone(), daemon);
+            let fate = attend(script, &log, work);
+            let fate = fate.unwrap_or_else(|failure| Fate::Status(told(Err(failure))));
+            drop(log);
+            match fate {
+                Fate::Status(status) => Ok(status),
+                killed @ Fate::Killed(_) => killed.meet(),
+            }
         }
     }
 }
 
-fn run(
-    loader: &Loader,
-    daemon: Option<Daemon>,
-    _verbosity: Verbosity,
+/// The exit status. What went wrong goes into the log.
+fn told(ended: Result<u8>) -> u8 {
+    ended.unwrap_or_else(|failure| {
+        error!("{failure}");
+        1
+    })
+}
+
+/// Has the work done, holding the pid file and listening to signals.
+fn attend(
+    mut script: Script,
+    log: &Arc<Log>,
     work: impl AsyncFnOnce(&mut Script) -> Result<u8>,
-) -> Result<u8> {
-    let config = loader.load()?;
-    // A panic of a thread or a task would otherwise be told on a terminal that a daemon has not got.
-    std::panic::set_hook(Box::new(|panic| error!("{panic}")));
+) -> Result<Fate> {
     let signals = Signals::keep()?;
-    let pid_file = match config.optional_file("pidfile") {
+    let pid_file = match script.config.optional_file("pidfile") {
         Some(path) => Some(Arc::new(PidFile::take(&path)?)),
-        None if daemon.is_some() => return Err(Error::usage("-d needs a pidfile, and none is configured")),
+        None if script.daemon.is_some() => {
+            return Err(Error::usage("-d needs a pidfile, and none is configured"));
+        }
         None => None,
     };
-    let mut script = Script::launched(config, loader.clone(), daemon);
-    let fate = signals.listen(script.stop(), script.reload(), pid_file.clone())?;
+    let fate = signals.listen(script.stop(), script.reload(), Arc::downgrade(log), pid_file.clone())?;
     let runtime = runtime()?;
     let stop = script.stop();
     let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -98,11 +118,11 @@ fn run(
     if let Some(pid_file) = pid_file {
         pid_file.remove();
     }
-    if let Some(fate) = fate.get() {
-        fate.meet();
+    match fate.get() {
+        Some(fate) => Ok(*fate),
+        // What has panicked was told by the hook.
+        None => ended.unwrap_or(Ok(1)).map(Fate::Status),
     }
-    // What has panicked was told by the hook.
-    ended.unwrap_or(Ok(1))
 }
 
 /// The work has the main thread; the drivers of connections have one of their own, which never waits for the work.

@@ -24,6 +24,8 @@ pub enum Form {
     Zsh,
     /// Completions for fish.
     Fish,
+    /// The other names by which it is installed, one a line.
+    Names,
 }
 
 /// The text of it.
@@ -35,7 +37,16 @@ pub fn generate(program: &Program, form: Form) -> String {
         Form::Bash => completions(program, Shell::Bash),
         Form::Zsh => completions(program, Shell::Zsh),
         Form::Fish => completions(program, Shell::Fish),
+        Form::Names => names(program),
     }
+}
+
+/// As the 2.1 line had it with a suffix, and where the 3.x line had a name of its own, which its section tells.
+fn names(program: &Program) -> String {
+    let name = program.name;
+    let third = format!("{name}3");
+    let named_so = program.sections.contains(&third.as_str());
+    if named_so { format!("{name}.py\n{third}\n") } else { format!("{name}.py\n") }
 }
 
 /// What `--help` says after the switches.

@@ -4,9 +4,10 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use crate::script::launch::launch;
+use crate::script::log::LOG_KEYS;
 use crate::script::switches::{self, Asked};
 use crate::script::{COMMON_KEYS, Job, Key, KeyGroup, Script, Subcommand};
 use crate::{Error, Result};
@@ -35,7 +36,7 @@ impl Program {
             description: None,
             version: None,
             sections: vec![name],
-            groups: vec![COMMON_KEYS],
+            groups: vec![KeyGroup { title: "Log", keys: LOG_KEYS }, COMMON_KEYS],
             switches: Vec::new(),
             examples: Vec::new(),
             commands: Vec::new(),
@@ -113,11 +114,7 @@ impl Program {
         match work(&matches) {
             Ok(status) => ExitCode::from(status),
             Err(failure) => {
-                if tracing::dispatcher::has_been_set() {
-                    error!("{failure}");
-                } else {
-                    eprintln!("{}: {failure}", self.name);
-                }
+                eprintln!("{}: {failure}", self.name);
                 ExitCode::FAILURE
             }
         }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use crate::script::ini::{DEFAULT, Entry, Ini};
 use crate::script::interpolation::{Interpolation, Source, Syntax};
-use crate::script::{Key, Kind, Presence, value};
+use crate::script::{Key, Presence, value};
 use crate::{Error, Result};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// The values of the keys that are set or have a default, references replaced, by the names of the keys.
+    /// The values that are not empty, references replaced, by the names of the keys.
     pub values: BTreeMap<String, String>,
     /// Values that are not what their keys want, and references that lead nowhere.
     pub wrong: Vec<String>,
@@ -44,18 +44,19 @@ impl Layers<'_> {
         let mut reading = Reading { warnings: self.ini.warnings().to_vec(), ..Reading::default() };
         for key in self.keys {
             for name in self.names_set(key) {
-                match interpolation.value(self.section, &name) {
-                    Some(Ok(text)) => {
-                        self.check(&name, key.kind, &text, &mut reading);
-                        reading.values.insert(name, text);
+                match interpolation.value(self.section, &name).transpose() {
+                    Ok(text) => {
+                        let text = text.unwrap_or_default();
+                        if !text.is_empty() {
+                            let wrong = value::check(key.kind, &text).err();
+                            reading.wrong.extend(wrong.map(|why| self.told(&name, &why)));
+                            reading.values.insert(name, text);
+                        } else if key.presence == Presence::Required {
+                            reading.missing.push(format!("config parameter not set: {name}"));
+                        }
                     }
-                    Some(Err(why)) => reading.wrong.push(self.told(&name, &why)),
-                    None => {}
+                    Err(why) => reading.wrong.push(self.told(&name, &why)),
                 }
-            }
-            if key.presence == Presence::Required && reading.values.get(key.name).is_none_or(String::is_empty)
-            {
-                reading.missing.push(format!("config parameter not set: {}", key.name));
             }
         }
         for (name, value) in self.built_in {
@@ -82,14 +83,6 @@ impl Layers<'_> {
         let overriding = self.overrides.iter().map(|(name, _)| name.as_str());
         let set = self.written().map(|(name, _)| name).chain(overriding);
         set.filter(|name| key.covers(name)).map(str::to_owned).chain(own).collect()
-    }
-
-    fn check(&self, name: &str, kind: Kind, text: &str, reading: &mut Reading) {
-        if let Err(why) =
-            value::check(kind, text).or_else(|why| if text.is_empty() { Ok(()) } else { Err(why) })
-        {
-            reading.wrong.push(self.told(name, &format!("{text:?} {why}")));
-        }
     }
 
     fn unknown(&self, interpolation: &Interpolation<'_>) -> Vec<String> {

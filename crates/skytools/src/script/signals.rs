@@ -1,7 +1,7 @@
 //! What the process is told from outside.
 //!
 //! ```text
-//! SIGHUP    read the configuration again, before the next round
+//! SIGHUP    open the log anew; read the configuration again, before the next round
 //! SIGINT    end after this round; again, more than a second later: before the next event; again, within a second of
 //!           the last: at once, with status 1
 //! SIGTERM   end at once, and die of it
@@ -10,7 +10,7 @@
 //! At once means that the work is dropped: connections close, and their servers roll back. Listening has a thread of
 //! its own, so a job that hogs the runtime does not keep the process alive: after [`LAST_MOMENT`] the thread ends it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use signal_hook::iterator::Signals as SignalsInfo;
 use signal_hook::low_level::emulate_default_handler;
 use tracing::info;
 
+use crate::script::log::Log;
 use crate::script::pidfile::PidFile;
 use crate::script::{Reload, Stop};
 use crate::{Error, Result};
@@ -69,6 +70,7 @@ impl Signals {
         mut self,
         stop: Stop,
         reload: Reload,
+        log: Weak<Log>,
         pid_file: Option<Arc<PidFile>>,
     ) -> Result<Arc<OnceLock<Fate>>> {
         let fate = Arc::new(OnceLock::new());
@@ -76,7 +78,7 @@ impl Signals {
         let listen = move || {
             let mut interrupts = Interrupts::default();
             for signal in self.0.forever() {
-                if let Some(fate) = told(signal, &mut interrupts, &stop, &reload) {
+                if let Some(fate) = told(signal, &mut interrupts, &stop, &reload, &log) {
                     let _ = end.set(fate);
                     info!("ending at once");
                     stop.at_once();
@@ -94,9 +96,20 @@ impl Signals {
 }
 
 /// Passes on what a signal asks for. Gives the fate, if that is to end at once.
-fn told(signal: c_int, interrupts: &mut Interrupts, stop: &Stop, reload: &Reload) -> Option<Fate> {
+fn told(
+    signal: c_int,
+    interrupts: &mut Interrupts,
+    stop: &Stop,
+    reload: &Reload,
+    log: &Weak<Log>,
+) -> Option<Fate> {
     match signal {
-        SIGHUP => reload.ask(),
+        SIGHUP => {
+            if let Some(log) = log.upgrade() {
+                log.reopen();
+            }
+            reload.ask();
+        }
         SIGINT => match interrupts.next(Instant::now()) {
             Interrupt::First => {
                 info!("interrupted: ending after this round");

@@ -36,6 +36,7 @@ impl Program {
         };
         Command::new(self.name)
             .about(self.about)
+            .override_usage(self.usage())
             .disable_version_flag(true)
             .disable_help_subcommand(true)
             .arg(
@@ -84,6 +85,14 @@ impl Program {
                     .hide(true),
             )
             .after_help(manual::after_help(self))
+    }
+
+    /// The command line in short.
+    pub(super) fn usage(&self) -> String {
+        let own = self.switches.iter().filter(|switch| switch.is_positional());
+        let own = own.map(|argument| format!(" {}", argument.get_id().as_str().to_uppercase()));
+        let commands = if self.commands.is_empty() { "" } else { " COMMAND [ARGUMENT]..." };
+        format!("{} [OPTIONS] INI{commands}{}", self.name, own.collect::<String>())
     }
 
     /// Answers what only asks; tells what else is to be done.

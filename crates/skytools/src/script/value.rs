@@ -5,20 +5,24 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::User;
 
+use crate::db::Conninfo;
 use crate::script::Kind;
 
 /// The result of reading a value.
 pub type Read<T> = Result<T, &'static str>;
 
-/// Whether the text is what the kind wants.
-pub fn check(kind: Kind, text: &str) -> Read<()> {
-    match kind {
-        Kind::Integer => integer(text).map(drop),
-        Kind::Float => float(text).map(drop),
-        Kind::Flag => flag(text).map(drop),
-        Kind::Bytes => bytes(text).map(drop),
-        Kind::Text | Kind::List | Kind::Dict | Kind::File | Kind::Interval | Kind::Connection => Ok(()),
-    }
+/// Whether the text is what the kind wants; if not, why, in half a sentence with the text in it, unless that may have
+/// a password in it.
+pub fn check(kind: Kind, text: &str) -> Result<(), String> {
+    let why = match kind {
+        Kind::Integer => integer(text).err(),
+        Kind::Float => float(text).err(),
+        Kind::Flag => flag(text).err(),
+        Kind::Bytes => bytes(text).err(),
+        Kind::Connection => return Conninfo::parse(text).map(drop).map_err(|error| error.to_string()),
+        Kind::Text | Kind::List | Kind::Dict | Kind::File | Kind::Interval => None,
+    };
+    why.map_or(Ok(()), |why| Err(format!("{text:?} {why}")))
 }
 
 /// A whole number.

@@ -1,10 +1,16 @@
 //! What the tests of programs are made of.
 
+mod ini;
+mod job;
 mod proxy;
+mod stage;
 mod workplace;
 
+pub use ini::ini;
+pub use job::{Worker, config};
 pub use proxy::{Break, Breaker, Proxy, Side};
-pub use workplace::{Running, Workplace, conninfo};
+pub use stage::{Consumer, Stage};
+pub use workplace::{Running, Workplace, conninfo, servers};
 
 /// Runs what is asynchronous to its end.
 pub fn wait<T>(work: impl Future<Output = T>) -> T {

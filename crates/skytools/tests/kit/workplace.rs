@@ -7,11 +7,17 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pgq_tests::client::wait_until;
+use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
 
 /// How the programs of this package reach a database of the kit.
 pub fn conninfo(database: &Database) -> String {
     database.cluster().conninfo(database.name())
+}
+
+/// Ours and, where it is there, the original's.
+pub fn servers() -> impl Iterator<Item = Server> {
+    [Some(Server::ours()), Server::peer()].into_iter().flatten()
 }
 
 /// A folder of its own.
@@ -106,11 +112,16 @@ impl Running {
         kill(self.pid(), signal).unwrap();
     }
 
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end.
     pub fn end(&mut self) -> ExitStatus {
         let mut status = None;
         wait_until("the program to end", || {
-            status = self.child.try_wait().unwrap();
+            status = self.ended();
             status.is_some()
         });
         status.unwrap()

@@ -13,7 +13,7 @@ impl Position for InQueue {
         Ok(Look::Handle)
     }
 
-    async fn store(&mut self, _script: &mut Script, _who: &Subscription, _batch: &Batch) -> Result<()> {
+    async fn store(&mut self, _script: &mut Script, _who: &Subscription, _batch: &mut Batch) -> Result<()> {
         Ok(())
     }
 }

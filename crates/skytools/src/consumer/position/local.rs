@@ -3,7 +3,7 @@
 use tracing::{info, warn};
 
 use super::tracking_file::TrackingFile;
-use crate::consumer::{Batch, Consumer, Handler, Look, Position, Subscription, TickPosition};
+use crate::consumer::{Batch, Consumer, Handler, Look, Position, Subscription};
 use crate::db::Connection;
 use crate::script::{Key, Kind, Script};
 use crate::{Error, Result};
@@ -33,6 +33,18 @@ impl<H: Handler> LocalConsumer<H> {
 }
 
 impl Position for InFile {
+    /// At the tick in the file, if there is one.
+    async fn register(
+        &mut self,
+        script: &mut Script,
+        who: &Subscription,
+        source: &Connection,
+    ) -> Result<bool> {
+        let is_new = who.tick(source).await?.is_none();
+        self.reconcile(script, who, source).await?;
+        Ok(is_new)
+    }
+
     async fn reconcile(
         &mut self,
         script: &mut Script,
@@ -69,20 +81,19 @@ impl Position for InFile {
     }
 
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look> {
+        batch.refuse_retries();
         let file = TrackingFile::from_config(script.config(), who)?;
         Look::at(file.read()?, batch.info(), &file.to_string())
     }
 
-    async fn store(&mut self, script: &mut Script, who: &Subscription, batch: &Batch) -> Result<()> {
+    async fn store(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<()> {
         TrackingFile::from_config(script.config(), who)?.write(batch.info().tick_id)
     }
 
     async fn forget(&mut self, script: &mut Script, who: &Subscription) -> Result<()> {
         TrackingFile::from_config(script.config(), who)?.delete()
     }
-}
 
-impl TickPosition for InFile {
     async fn tick(&mut self, script: &mut Script, who: &Subscription) -> Result<Option<i64>> {
         TrackingFile::from_config(script.config(), who)?.read()
     }

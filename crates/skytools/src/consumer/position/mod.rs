@@ -53,6 +53,20 @@ impl Look {
 /// Keeps the position of a consumer: in the queue only, or together with the results.
 #[allow(async_fn_in_trait)] // the loop of a consumer has one thread
 pub trait Position {
+    /// Makes the consumer known to the queue. False: it was. What is written down of an earlier life is forgotten.
+    async fn register(
+        &mut self,
+        script: &mut Script,
+        who: &Subscription,
+        source: &Connection,
+    ) -> Result<bool> {
+        // First: one that is registered is not looked at again, should this fail in between.
+        if who.tick(source).await?.is_none() {
+            self.forget(script, who).await?;
+        }
+        who.register(source).await
+    }
+
     /// At the start, and after each failure: brings what the queue says and what is written down together.
     async fn reconcile(
         &mut self,
@@ -67,19 +81,17 @@ pub trait Position {
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look>;
 
     /// After its events: the results and the position become one fact.
-    async fn store(&mut self, script: &mut Script, who: &Subscription, batch: &Batch) -> Result<()>;
+    async fn store(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<()>;
 
-    /// Forgets what is written down: the next batch is handled, whatever it is. Registering anew does so, too.
+    /// The last tick that is done; `None` if none is written down.
+    async fn tick(&mut self, _script: &mut Script, _who: &Subscription) -> Result<Option<i64>> {
+        Ok(None)
+    }
+
+    /// Forgets what is written down: the next batch is handled, whatever it is.
     async fn forget(&mut self, _script: &mut Script, _who: &Subscription) -> Result<()> {
         Ok(())
     }
-}
-
-/// A position that is a tick: one that the queue can be moved to.
-#[allow(async_fn_in_trait)] // as above
-pub trait TickPosition: Position {
-    /// The last tick that is done, if one is written down.
-    async fn tick(&mut self, script: &mut Script, who: &Subscription) -> Result<Option<i64>>;
 }
 
 #[cfg(test)]
@@ -105,7 +117,7 @@ mod tests {
         assert_eq!(look(Some(20)), Ok(Look::Handle));
         assert_eq!(look(Some(30)), Ok(Look::AlreadyDone));
         for lost in [10, 25, 40] {
-            let message = look(Some(lost)).unwrap_err();
+            let message = look(Some(lost)).expect_err("a lost position");
             assert!(message.starts_with("lost position"), "{message}");
             for tick in [20, 30, lost] {
                 assert!(

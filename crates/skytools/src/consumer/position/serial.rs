@@ -2,7 +2,7 @@
 
 use super::pgq_ext::Page;
 use crate::Result;
-use crate::consumer::{Batch, Consumer, Handler, Look, Position, Subscription, TickPosition};
+use crate::consumer::{Batch, Consumer, Handler, Look, Position, Subscription};
 use crate::script::Script;
 
 /// In the target, by tick: each batch is handled once, and a queue and a target that do not fit each other any more, as
@@ -40,10 +40,11 @@ impl Position for ByTick {
         }
         self.page = Some(page);
         batch.set_target(target);
+        batch.refuse_retries();
         Ok(look)
     }
 
-    async fn store(&mut self, _script: &mut Script, _who: &Subscription, batch: &Batch) -> Result<()> {
+    async fn store(&mut self, _script: &mut Script, _who: &Subscription, batch: &mut Batch) -> Result<()> {
         // Of the batch, not of the script: a connection opened by now would not have the results in its transaction.
         let target = batch.target()?;
         let page = self.page.take().expect("look comes before store");
@@ -57,9 +58,7 @@ impl Position for ByTick {
         page.set_tick(&target, None).await?;
         target.commit().await
     }
-}
 
-impl TickPosition for ByTick {
     async fn tick(&mut self, script: &mut Script, who: &Subscription) -> Result<Option<i64>> {
         let target = script.db(self.target).await?;
         let tick = Page::open(script.config(), who, &target).await?.tick(&target).await?;

@@ -8,13 +8,13 @@
 //! The last tick that is done, and whose it is, url-encoded. Files of PgQ 3.x have the number alone.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use pgq_core::codec::urlencoded;
-
 use crate::consumer::Subscription;
+use crate::db::payload;
+use crate::file::write_atomically;
 use crate::script::Config;
 use crate::{Error, Result};
 
@@ -53,17 +53,7 @@ impl TrackingFile {
 
     /// Writes it so that a crash leaves the old file or the new one.
     pub fn write(&self, tick: i64) -> Result<()> {
-        let mut fresh = self.path.clone().into_os_string();
-        fresh.push(".new");
-        let fresh = PathBuf::from(fresh);
-        let written = || {
-            let mut file = File::create(&fresh)?;
-            file.write_all(format!("{tick}\n{}\n", self.owner).as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&fresh, &self.path)?;
-            File::open(folder(&self.path))?.sync_all()
-        };
-        written().map_err(Error::io(format!("write {self}")))
+        write_atomically(&self.path, format!("{tick}\n{}\n", self.owner).as_bytes(), None)
     }
 
     /// Deletes it, if it is there.
@@ -89,10 +79,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 fn owner(queue: &str, consumer: &str) -> String {
-    let mut row = Vec::new();
-    urlencoded::pair(&mut row, b"queue", Some(queue.as_bytes()));
-    urlencoded::pair(&mut row, b"consumer", Some(consumer.as_bytes()));
-    String::from_utf8(row).expect("all that is not ASCII is encoded")
+    payload::encode([("queue", Some(queue)), ("consumer", Some(consumer))])
 }
 
 #[cfg(test)]

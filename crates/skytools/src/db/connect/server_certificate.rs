@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::CertificateError::{BadEncoding, Expired, NotValidYet};
+use rustls::CertificateError::{BadEncoding, BadSignature, Expired, NotValidYet};
 use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -52,8 +52,12 @@ impl ServerCertVerifier for Verifier {
                 }
             }
         }
-        if self.by_name && !is_for(&parsed(certificate)?, server) {
-            return Err(Error::InvalidCertificate(NotValidForName));
+        if self.by_name {
+            let presented = names(&parsed(certificate)?, server);
+            if !presented.iter().any(|name| covers(name, server)) {
+                let expected = server.to_owned();
+                return Err(Error::InvalidCertificate(NotValidForNameContext { expected, presented }));
+            }
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -77,7 +81,7 @@ impl ServerCertVerifier for Verifier {
         if is_valid {
             Ok(HandshakeSignatureValid::assertion())
         } else {
-            Err(Error::InvalidCertificate(rustls::CertificateError::BadSignature))
+            Err(Error::InvalidCertificate(BadSignature))
         }
     }
 
@@ -117,46 +121,49 @@ fn check_dates(certificate: &Certificate, now: UnixTime) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether it is made out to this host: an alternative name counts; the subject, where there is none of that kind.
-fn is_for(certificate: &Certificate, host: &ServerName<'_>) -> bool {
+/// The names of the host's kind that it is made out to: alternative ones; the subject's, where there are none.
+fn names(certificate: &Certificate, host: &ServerName<'_>) -> Vec<String> {
     let certificate = &certificate.tbs_certificate;
-    let names = match certificate.get::<SubjectAltName>() {
-        Ok(found) => found.map(|(_, names)| names.0).unwrap_or_default(),
-        Err(_) => return false,
-    };
-    let mut of_kind = names
-        .iter()
-        .filter_map(|name| match (name, host) {
-            (GeneralName::DnsName(name), ServerName::DnsName(host)) => {
-                Some(covers(name.as_str(), host.as_ref()))
-            }
-            (GeneralName::IpAddress(address), ServerName::IpAddress(host)) => {
-                Some(match IpAddr::from(*host) {
-                    IpAddr::V4(host) => address.as_bytes() == host.octets(),
-                    IpAddr::V6(host) => address.as_bytes() == host.octets(),
-                })
-            }
-            _ => None,
-        })
-        .peekable();
-    if of_kind.peek().is_some() {
-        return of_kind.any(|is_covered| is_covered);
+    // Alternatives that cannot be read make a certificate for nobody.
+    let Ok(alternatives) = certificate.get::<SubjectAltName>() else { return Vec::new() };
+    let alternatives = alternatives.map(|(_, names)| names.0).unwrap_or_default();
+    let of_kind: Vec<String> =
+        alternatives.iter().filter_map(|alternative| told(alternative, host)).collect();
+    if !of_kind.is_empty() {
+        return of_kind;
     }
-    let host = host.to_str();
-    let mut attributes = certificate.subject.0.iter().flat_map(|names| names.0.iter());
-    let common_name = attributes.find(|attribute| attribute.oid == COMMON_NAME);
+    let attributes = certificate.subject.0.iter().flat_map(|attributes| attributes.0.iter());
+    let common_name = attributes.filter(|attribute| attribute.oid == COMMON_NAME).next_back();
     common_name
         .and_then(|name| std::str::from_utf8(name.value.value()).ok())
-        .is_some_and(|name| covers(name, &host))
+        .map(str::to_owned)
+        .into_iter()
+        .collect()
+}
+
+/// An alternative name, if it is a name of the host's kind.
+fn told(name: &GeneralName, host: &ServerName<'_>) -> Option<String> {
+    match (name, host) {
+        (GeneralName::DnsName(name), ServerName::DnsName(_)) => Some(name.as_str().to_owned()),
+        (GeneralName::IpAddress(address), ServerName::IpAddress(_)) => {
+            let bytes = address.as_bytes();
+            let address = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+            address.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok().map(|ip| ip.to_string())
+        }
+        _ => None,
+    }
 }
 
 /// Whether a name, maybe `*.example.com`, stands for this host. A star stands for one label.
-fn covers(name: &str, host: &str) -> bool {
-    if name.eq_ignore_ascii_case(host) {
+fn covers(name: &str, host: &ServerName<'_>) -> bool {
+    let told = host.to_str();
+    if name.eq_ignore_ascii_case(&told) {
         return true;
     }
-    match (name.strip_prefix("*."), host.split_once('.')) {
-        (Some(name), Some((label, domain))) => !label.is_empty() && name.eq_ignore_ascii_case(domain),
+    match (host, name.strip_prefix("*."), told.split_once('.')) {
+        (ServerName::DnsName(_), Some(name), Some((label, domain))) => {
+            !label.is_empty() && name.eq_ignore_ascii_case(domain)
+        }
         _ => false,
     }
 }
@@ -166,6 +173,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use rcgen::{CertificateParams, DnType, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::version::{TLS12, TLS13};
 
     use super::*;
 
@@ -193,14 +203,77 @@ mod tests {
             ("x", &["*.example.com"], "db1.example.com", true),
             ("x", &["*.example.com"], "a.db1.example.com", false),
             ("x", &["*.example.com"], "example.com", false),
+            ("*.0.2.7", &[], "192.0.2.7", false),
         ] {
             let certificate = made_out_to(common_name, alternatives);
             let host_name = ServerName::try_from(host).unwrap();
-            assert_eq!(
-                is_for(&certificate, &host_name),
-                expected,
-                "{common_name} {alternatives:?} for {host}"
-            );
+            let is_for = names(&certificate, &host_name).iter().any(|name| covers(name, &host_name));
+            assert_eq!(is_for, expected, "{common_name} {alternatives:?} for {host}");
+        }
+    }
+
+    /// A handshake with a server that shows this certificate and signs with this key, without a check of names.
+    fn handshake(
+        certificate: &[u8],
+        key: &KeyPair,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> Result<(), Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let key_der = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let signer = provider.key_provider.load_private_key(key_der).unwrap();
+        let shown = CertifiedKey::new(vec![CertificateDer::from(certificate.to_vec())], signer);
+        let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+        let verifier = Verifier { issuers: None, trusted: Vec::new(), by_name: false, algorithms };
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let mut server = rustls::ServerConnection::new(Arc::new(server)).unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(client), "db1".try_into().unwrap()).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut sent = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut sent).unwrap();
+            }
+            let mut rest = &sent[..];
+            while !rest.is_empty() {
+                server.read_tls(&mut rest).unwrap();
+                server.process_new_packets().unwrap();
+            }
+            let mut sent = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut sent).unwrap();
+            }
+            let mut rest = &sent[..];
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+                client.process_new_packets()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn where_nobody_checks_certificates_an_old_one_will_do_but_not_a_borrowed_one() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let made = CertificateParams::new(vec!["db1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let mut old = parsed(made.der()).unwrap();
+        old.tbs_certificate.version = x509_cert::Version::V1;
+        old.tbs_certificate.extensions = None;
+        let old = old.to_der().unwrap();
+        for version in [&TLS12, &TLS13] {
+            assert_eq!(handshake(made.der(), &key, version), Ok(()));
+            assert_eq!(handshake(&old, &key, version), Ok(()));
+            // Who only shows the right certificate would share its channel binding.
+            let borrowed = handshake(&old, &other, version);
+            assert_eq!(borrowed, Err(Error::InvalidCertificate(BadSignature)), "{version:?}");
         }
     }
 

@@ -31,12 +31,12 @@ pub struct Page {
 /// The page of the program.
 pub fn program(program: &Program) -> Page {
     let name = program.name;
-    let (needs, section) =
-        (if program.commands.is_empty() { "" } else { " COMMAND [ARGUMENT]..." }, program.sections[0]);
+    let section = program.sections[0];
     let mut blocks = vec![
         heading("SYNOPSIS"),
         Code(format!(
-            "{name} [switches] INI{needs}\n{name} -r | -s | -k INI\n{name} --check-config INI\n{name} --ini | --version | --help"
+            "{}\n{name} -r | -s | -k INI\n{name} --check-config INI\n{name} --ini | --version | --help",
+            program.usage()
         )),
         heading("DESCRIPTION"),
     ];
@@ -159,8 +159,7 @@ fn heading(title: &str) -> Block {
 }
 
 fn item(term: impl Into<String>, meaning: &str) -> Block {
-    let end = if meaning.ends_with('.') || !meaning.contains(' ') { "" } else { "." };
-    Item(term.into(), String::new(), format!("{meaning}{end}"))
+    Item(term.into(), String::new(), format!("{}.", meaning.trim_end_matches('.')))
 }
 
 fn words(text: &str) -> String {

@@ -1,0 +1,168 @@
+//! What a consumer does on command, instead of its work.
+
+use clap::{Arg, ArgAction, ArgMatches};
+use tracing::info;
+
+use crate::consumer::{CONSUMER_KEYS, DeadLetters, Position, Subscription};
+use crate::db::Connection;
+use crate::script::{Program, Script};
+use crate::{Error, Result};
+
+/// Something that a switch asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Make the consumer known to the queue.
+    Register,
+    /// Make the queue forget it.
+    Unregister,
+    /// Move the queue to the tick that is written down.
+    Rewind,
+    /// Forget the tick that is written down.
+    Reset,
+    /// Show what was parked.
+    ListDeadLetters,
+    /// Show all of one parked event.
+    ShowDeadLetter(i64),
+    /// Let it come again.
+    ReplayDeadLetter(Which),
+    /// Throw it away.
+    DropDeadLetter(Which),
+}
+
+/// One or all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one of this number.
+    One(i64),
+    /// All of this consumer's.
+    All,
+}
+
+impl std::str::FromStr for Which {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
+}
+
+impl Program {
+    /// Gives the program the keys and switches of a consumer.
+    #[must_use]
+    pub fn consumer(self) -> Self {
+        let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+        let letter = |name, help| Arg::new(name).long(name).value_name("ID").help(help);
+        let which = |name, help| letter(name, help).value_parser(clap::value_parser!(Which));
+        self.keys("Consumer", CONSUMER_KEYS)
+            .switch(flag("register", "Register the consumer with its queue, and end"))
+            .switch(flag("unregister", "Unregister the consumer, and end"))
+            .switch(flag("dead-letters", "List the events that were parked, and end"))
+            .switch(
+                letter("show-dead-letter", "Show a parked event, and end")
+                    .value_parser(clap::value_parser!(i64)),
+            )
+            .switch(which("replay-dead-letter", "Let a parked event, or all, come again, and end"))
+            .switch(which("drop-dead-letter", "Throw a parked event, or all, away, and end"))
+    }
+
+    /// Gives it the switches of a consumer that writes down at which tick it is.
+    #[must_use]
+    pub fn moves(self) -> Self {
+        let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+        self.switch(flag(
+            "rewind",
+            "Move the queue back or forth to the position that is written down, and end",
+        ))
+        .switch(flag(
+            "reset",
+            "Forget the position that is written down, and end: the next batch is handled anyway",
+        ))
+    }
+}
+
+impl Errand {
+    /// What the switches ask for, if anything.
+    #[must_use]
+    pub fn of(matches: &ArgMatches) -> Option<Self> {
+        let which = |name: &str| matches.get_one::<Which>(name).copied();
+        // Not every consumer has those of `Program::moves`.
+        let asks = |name| matches.try_get_one::<bool>(name).is_ok_and(|asked| asked == Some(&true));
+        [
+            ("register", Self::Register),
+            ("unregister", Self::Unregister),
+            ("rewind", Self::Rewind),
+            ("reset", Self::Reset),
+            ("dead-letters", Self::ListDeadLetters),
+        ]
+        .into_iter()
+        .find_map(|(switch, errand)| asks(switch).then_some(errand))
+        .or_else(|| matches.get_one("show-dead-letter").copied().map(Self::ShowDeadLetter))
+        .or_else(|| which("replay-dead-letter").map(Self::ReplayDeadLetter))
+        .or_else(|| which("drop-dead-letter").map(Self::DropDeadLetter))
+    }
+
+    /// Does it.
+    pub(super) async fn run(
+        self,
+        script: &mut Script,
+        who: &Subscription,
+        source: &Connection,
+        position: &mut impl Position,
+    ) -> Result<()> {
+        let letters = DeadLetters::new(source.clone(), who.queue(), who.consumer());
+        let (queue, consumer) = (who.queue(), who.consumer());
+        match self {
+            Self::Register if position.register(script, who, source).await? => {
+                info!("{consumer} is registered on {queue}");
+            }
+            Self::Register => info!("{consumer} was registered on {queue} already"),
+            Self::Unregister if who.unregister(source).await? => {
+                info!("{consumer} is no longer registered on {queue}");
+            }
+            Self::Unregister => info!("{consumer} was not registered on {queue}"),
+            Self::Rewind => {
+                let Some(tick) = position.tick(script, who).await? else {
+                    return Err(Error::usage(format!(
+                        "no position of {consumer} on {queue} is written down"
+                    )));
+                };
+                who.move_to(source, tick).await?;
+                info!("{consumer} is at tick {tick} of {queue}");
+            }
+            Self::Reset => {
+                position.forget(script, who).await?;
+                info!("the position of {consumer} on {queue} is forgotten");
+            }
+            Self::ListDeadLetters => {
+                for letter in letters.list().await? {
+                    let kind = letter.event.kind().unwrap_or("");
+                    let cause = letter.cause.message.lines().next().unwrap_or("");
+                    println!("{}\t{}\t{}\t{kind}\t{cause}", letter.id, letter.parked, letter.event.id());
+                }
+            }
+            Self::ShowDeadLetter(id) => println!("{}", letters.get(id).await?),
+            Self::ReplayDeadLetter(which) => {
+                for id in which.of(&letters).await? {
+                    letters.replay(id).await?;
+                    info!("dead letter {id} comes again");
+                }
+            }
+            Self::DropDeadLetter(which) => {
+                for id in which.of(&letters).await? {
+                    letters.remove(id).await?;
+                    info!("dead letter {id} is thrown away");
+                }
+            }
+        }
+        source.commit().await
+    }
+}
+
+impl Which {
+    async fn of(self, letters: &DeadLetters) -> Result<Vec<i64>> {
+        match self {
+            Self::One(id) => Ok(vec![id]),
+            Self::All => Ok(letters.list().await?.iter().map(|letter| letter.id).collect()),
+        }
+    }
+}
