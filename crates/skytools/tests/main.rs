@@ -6,16 +6,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod catalog;
-mod copying;
 mod connections;
 mod consumers;
+mod copying;
 mod crashes;
 mod encryption;
 mod heartbeat;
 mod kit;
-mod move_in;
 mod life;
 mod logs;
+mod move_in;
 mod positions;
 mod producing;
 mod python;

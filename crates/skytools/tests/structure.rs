@@ -397,9 +397,14 @@ fn a_partition_is_attached_again_and_a_child_inherits_again() {
         create table plain.child (id int not null constraint positive check (id > 0), own text, m text default 'm');
         alter table plain.child inherit plain.base;
         alter table plain.child inherit plain.mixin;"#;
-    source.connect().exec(sql);
+    for database in [&source, &target] {
+        database.connect().exec(sql);
+        if Server::ours().major() >= 17 {
+            // Partitions have the identity of the whole since then.
+            database.connect().exec("alter table plain.whole add n int generated always as identity");
+        }
+    }
     source.connect().exec(children);
-    target.connect().exec(sql);
     let elements = [ALL, &[Element::Parents]].concat();
     for table in ["part", "rest", "child"] {
         let name = QualifiedName::new("plain", table);
@@ -426,6 +431,9 @@ fn a_partition_is_attached_again_and_a_child_inherits_again() {
     }
     let fresh = database("structure");
     fresh.connect().exec(sql);
+    if Server::ours().major() >= 17 {
+        fresh.connect().exec("alter table plain.whole add n int generated always as identity");
+    }
     assert_eq!(everything(&target), everything(&fresh));
 }
 
