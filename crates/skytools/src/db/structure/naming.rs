@@ -44,9 +44,17 @@ impl Naming {
     /// is free; a sequence gets one only if its name is taken. Sequences that are there and that no column owns are
     /// taken as they are.
     pub(super) async fn found(table: &Table, name: &QualifiedName, target: &Connection) -> Result<Self> {
-        let version =
-            target.query_one("select current_setting('server_version_num')::int", &[]).await?.get(0);
-        let mut naming = Self { table: name.clone(), version, ..Self::kept(table) };
+        let sql = "select current_setting('server_version_num')::int, \
+                   current_setting('standard_conforming_strings')::bool";
+        let row = target.query_one(sql, &[]).await?;
+        if !row.get::<_, bool>(1) {
+            // A message is read as a whole before its first statement could change that.
+            let target = target.name();
+            return Err(Error::usage(format!(
+                "{target}: standard_conforming_strings must be on to make {name}"
+            )));
+        }
+        let mut naming = Self { table: name.clone(), version: row.get(0), ..Self::kept(table) };
         let mut chosen = Vec::new();
         if naming.table != naming.former {
             for old in table.index_names() {
@@ -58,7 +66,7 @@ impl Naming {
         for sequence in &table.sequences {
             let old = sequence.plain_name();
             match naming.occupant(old, target).await? {
-                None => {}
+                None | Some(Occupant::Own) => {}
                 Some(Occupant::FreeSequence) if !sequence.is_identity() => {
                     naming.waiting.insert(old.to_owned());
                 }
@@ -113,17 +121,26 @@ impl Naming {
 
     /// What has the name that a sequence should get.
     async fn occupant(&self, name: &str, target: &Connection) -> Result<Option<Occupant>> {
-        let sql = "select c.relkind = 'S' and not exists (select from pg_catalog.pg_depend d \
-                        where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid \
-                          and d.refclassid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i')) \
-                   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+        let sql = "select c.relkind = 'S', t.oid is not null, t.relname is not distinct from $3::text \
+                   from pg_catalog.pg_class c \
+                   join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                   left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::regclass \
+                        and d.objid = c.oid and d.refclassid = 'pg_catalog.pg_class'::regclass \
+                        and d.deptype in ('a', 'i') \
+                   left join pg_catalog.pg_class t on t.oid = d.refobjid \
                    where n.nspname = $1::text and c.relname = $2::text";
-        let row = target.query_opt(sql, &[&self.table.schema, &name]).await?;
-        Ok(row.map(|row| if row.get(0) { Occupant::FreeSequence } else { Occupant::Other }))
+        let row = target.query_opt(sql, &[&self.table.schema, &name, &self.table.name]).await?;
+        Ok(row.map(|row| match (row.get(0), row.get(1), row.get(2)) {
+            (true, true, true) => Occupant::Own,
+            (true, false, _) => Occupant::FreeSequence,
+            _ => Occupant::Other,
+        }))
     }
 }
 
 enum Occupant {
+    /// The sequence of the table itself, made earlier: a sequence is in the schema of its table.
+    Own,
     FreeSequence,
     Other,
 }
