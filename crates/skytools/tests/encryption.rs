@@ -1,7 +1,6 @@
 //! TLS: what each `sslmode` accepts, of a server that has certificates.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use pgq_tests::cluster::Cluster;
