@@ -4,7 +4,9 @@ use crate::script::{Key, Kind};
 
 /// See the module.
 pub const CONSUMER_KEYS: &[Key] = &[
-    Key::required("queue_name", Kind::Text, "The queue to read.").aliases(&["pgq_queue_name"]),
+    Key::required("queue_name", Kind::Text, "The queue to read.")
+        .aliases(&["pgq_queue_name"])
+        .sample("orders"),
     Key::with_default(
         "consumer_name",
         Kind::Text,
