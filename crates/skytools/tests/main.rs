@@ -19,6 +19,7 @@ mod kit;
 mod life;
 mod logs;
 mod move_in;
+mod papers;
 mod parallel;
 mod policies;
 mod positions;

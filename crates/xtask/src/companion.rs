@@ -11,7 +11,7 @@ use std::process::Command;
 /// What a program tells of itself (`--generate FORM`), and where that goes below the prefix.
 const PAPERS: [(&str, &str, fn(&str) -> String); 6] = [
     ("man", "share/man/man1", |name| format!("{name}.1")),
-    ("man5", "share/man/man5", |name| format!("{name}.5")),
+    ("man5", "share/man/man5", |name| format!("{name}.ini.5")),
     ("html", "share/doc/skytools", |name| format!("{name}.html")),
     ("bash", "share/bash-completion/completions", str::to_owned),
     ("zsh", "share/zsh/site-functions", |name| format!("_{name}")),
@@ -20,7 +20,7 @@ const PAPERS: [(&str, &str, fn(&str) -> String); 6] = [
 
 /// Installs release builds of all programs.
 pub fn install(settings: &Settings) -> Outcome {
-    run(cargo(settings, "build").args(["--release", "--package", "skytools", "--bins"]))?;
+    run(cargo(settings, "build").args(["--profile", "programs", "--package", "skytools", "--bins"]))?;
     let below = |folder: &str| settings.under_destdir(&settings.prefix.join(folder));
     for program in programs(settings)? {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -41,7 +41,7 @@ fn programs(settings: &Settings) -> Outcome<Vec<PathBuf>> {
     let sources = settings.repo.join("crates/skytools/src/bin");
     let entries = fs::read_dir(&sources).or_say(|| format!("read {}", sources.display()))?;
     let names = entries.filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_owned()));
-    let mut programs: Vec<PathBuf> = names.map(|name| settings.target("release").join(name)).collect();
+    let mut programs: Vec<PathBuf> = names.map(|name| settings.target("programs").join(name)).collect();
     programs.sort();
     Ok(programs)
 }
