@@ -6,23 +6,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod blocking;
-mod connections;
-mod consumers;
-mod coop;
+mod cascade;
 mod catalog;
 mod connections;
 mod consumers;
+mod coop;
 mod copying;
 mod crashes;
-mod first_consumer;
 mod encryption;
+mod first_consumer;
 mod heartbeat;
 mod kit;
 mod life;
 mod logs;
+mod move_in;
 mod parallel;
 mod policies;
-mod move_in;
 mod positions;
 mod producing;
 mod python;
