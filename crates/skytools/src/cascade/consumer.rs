@@ -89,15 +89,17 @@ impl Position for ByNode {
 
     async fn look(&mut self, script: &mut Script, _who: &Subscription, batch: &mut Batch) -> Result<Look> {
         let look = Follower::look(self.0.state()?.completed, batch.info())?;
-        batch.refuse_retries();
-        batch.set_target(self.0.node(script).await?);
-        batch.set_sieve(Box::new(DataOnly));
+        if look == Look::Handle {
+            batch.refuse_retries();
+            batch.set_target(self.0.node(script).await?);
+            batch.set_sieve(Box::new(DataOnly));
+        }
         Ok(look)
     }
 
     async fn store(&mut self, _script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<()> {
         let node = batch.target()?;
-        Follower::complete(node, who, batch.info()).await?;
+        self.0.complete(node, who, batch.info()).await?;
         node.commit().await
     }
 

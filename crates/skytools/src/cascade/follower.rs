@@ -1,6 +1,7 @@
 //! Following a provider: what consumer and worker of a node have in common.
 
 use clap::ArgMatches;
+use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
 use crate::cascade::ask;
@@ -28,11 +29,12 @@ pub struct Follower {
     /// As of the begin of this round.
     state: Option<State>,
     has_failed: bool,
+    compares: OnceCell<bool>,
 }
 
 impl Follower {
     pub const fn new(db: &'static str, whose: Whose) -> Self {
-        Self { db, whose, given: None, state: None, has_failed: false }
+        Self { db, whose, given: None, state: None, has_failed: false, compares: OnceCell::const_new() }
     }
 
     pub fn asked(&mut self, matches: &ArgMatches) {
@@ -89,7 +91,7 @@ impl Follower {
     }
 
     async fn write_error(&self, node: &Connection, who: &Subscription, error: Option<String>) -> Result<()> {
-        let arguments: [&(dyn crate::db::types::ToSql + Sync); 3] = [&who.queue(), &who.consumer(), &error];
+        let arguments: [&(dyn ToSql + Sync); 3] = [&who.queue(), &who.consumer(), &error];
         ask(node, "set_consumer_error($1, $2, $3)", &arguments).await.map(drop)
     }
 
@@ -141,16 +143,26 @@ impl Follower {
 
     /// Stores, in the transaction of the results, that a batch is done. Where the node can tell, another process of
     /// the same consumer is noticed.
-    pub async fn complete(node: &Connection, who: &Subscription, batch: &BatchInfo) -> Result<()> {
+    pub async fn complete(&self, node: &Connection, who: &Subscription, batch: &BatchInfo) -> Result<()> {
         let (queue, consumer) = (who.queue(), who.consumer());
         let (start, end) = (batch.prev_tick_id, batch.tick_id);
-        let knows_start = "select to_regprocedure('pgq_node.set_consumer_completed(text, text, bigint, bigint)') is not null";
-        if node.query_one(knows_start, &[]).await?.get(0) {
-            let arguments: [&(dyn crate::db::types::ToSql + Sync); 4] = [&queue, &consumer, &end, &start];
-            ask(node, "set_consumer_completed($1, $2, $3, $4)", &arguments).await.map(drop)
+        if self.node_compares(node).await? {
+            let arguments: [&(dyn ToSql + Sync); 4] = [&queue, &consumer, &end, &start];
+            ask(node, "set_consumer_completed($1, $2, $3, $4)", &arguments).await?;
         } else {
-            ask(node, "set_consumer_completed($1, $2, $3)", &[&queue, &consumer, &end]).await.map(drop)
+            ask(node, "set_consumer_completed($1, $2, $3)", &[&queue, &consumer, &end]).await?;
         }
+        Ok(())
+    }
+
+    /// Whether the node heeds where a batch begins. That of PgQ 3.5 does not.
+    async fn node_compares(&self, node: &Connection) -> Result<bool> {
+        let known = self.compares.get_or_try_init(async || {
+            let asked = "select to_regprocedure('pgq_node.set_consumer_completed(text, text, bigint, bigint)') \
+                         is not null";
+            Ok::<bool, Error>(node.query_one(asked, &[]).await?.get(0))
+        });
+        known.await.copied()
     }
 
     /// Registers at the provider that the switch names, and enters that position in the node.
@@ -168,8 +180,7 @@ impl Follower {
         let is_new = who.register(provider).await?;
         let tick = who.tick(provider).await?;
         let node = self.node(script).await?;
-        let arguments: [&(dyn crate::db::types::ToSql + Sync); 4] =
-            [&who.queue(), &who.consumer(), &name, &tick];
+        let arguments: [&(dyn ToSql + Sync); 4] = [&who.queue(), &who.consumer(), &name, &tick];
         ask(&node, "register_consumer($1, $2, $3, $4)", &arguments).await?;
         node.commit().await?;
         Ok(is_new)

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use crate::cascade::ask;
 use crate::consumer::Event;
 use crate::db::Connection;
+use crate::db::types::ToSql;
 use crate::{Error, Result};
 
 /// Of one batch. Of watermarks only the last one has an effect that lasts, so only that is applied.
@@ -71,8 +72,7 @@ impl SystemEvents {
         for location in &self.locations {
             match location {
                 Location::Register { node: name, location, dead } => {
-                    let arguments: [&(dyn crate::db::types::ToSql + Sync); 4] =
-                        [&queue, name, location, dead];
+                    let arguments: [&(dyn ToSql + Sync); 4] = [&queue, name, location, dead];
                     ask(node, "register_location($1, $2, $3, $4)", &arguments).await?;
                 }
                 Location::Unregister { node: name } => {

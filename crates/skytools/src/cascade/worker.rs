@@ -10,6 +10,7 @@ use crate::cascade::system_events::SystemEvents;
 use crate::cascade::watermarks::Watermarks;
 use crate::consumer::{Batch, BatchInfo, Consumer, Handler, Look, Position, Subscription};
 use crate::db::Connection;
+use crate::db::types::ToSql;
 use crate::script::{Key, Kind, Next, Script};
 use crate::{Error, Result};
 
@@ -118,7 +119,7 @@ impl Upkeep {
 
 /// The batch's end, as it is at the root, in a transaction of its own: before, its events were not committed.
 async fn copy_tick(who: &Subscription, node: &Connection, batch: &BatchInfo) -> Result<()> {
-    let arguments: [&(dyn crate::db::types::ToSql + Sync); 4] =
+    let arguments: [&(dyn ToSql + Sync); 4] =
         [&who.queue(), &batch.tick_id, &batch.batch_end, &batch.seq_end];
     node.query_one("select pgq.ticker($1, $2, $3, $4)", &arguments).await?;
     node.commit().await
@@ -196,7 +197,7 @@ impl Position for Upkeep {
     async fn store(&mut self, _script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<()> {
         let node = batch.target()?;
         if self.work == Work::All {
-            Follower::complete(node, who, batch.info()).await?;
+            self.follower.complete(node, who, batch.info()).await?;
         }
         node.commit().await?;
         if self.role.keeps_copy() {

@@ -5,6 +5,7 @@
 
 mod consumer;
 mod crashes;
+mod example;
 mod merging;
 mod stage;
 mod watermarks;

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pgq_tests::client::{Session, wait_until};
+use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{self, Event};
 use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
@@ -38,7 +39,31 @@ impl Handler for Applies {
 
 /// See the module.
 pub struct Cascade {
-    nodes: Vec<(String, Database)>,
+    nodes: Vec<(String, Place)>,
+}
+
+/// Where a node is.
+enum Place {
+    /// On the servers that all tests share.
+    Shared(Database),
+    /// The database `postgres` of a server that the test may kill.
+    Own(Box<Cluster>),
+}
+
+impl Place {
+    fn connect(&self) -> Session {
+        match self {
+            Self::Shared(database) => database.connect(),
+            Self::Own(cluster) => cluster.connect("postgres"),
+        }
+    }
+
+    fn conninfo(&self) -> String {
+        match self {
+            Self::Shared(database) => conninfo(database),
+            Self::Own(cluster) => cluster.conninfo("postgres"),
+        }
+    }
 }
 
 /// A batch as every node must have it: its bounds with time and event number, and its events but for their transaction.
@@ -56,13 +81,17 @@ impl Cascade {
     }
 
     pub fn on(server: &Server, nodes: &[&str]) -> Self {
+        Self::at(nodes, |name| Place::Shared(Database::fresh_on(server, name)))
+    }
+
+    fn at(nodes: &[&str], place: impl Fn(&str) -> Place) -> Self {
         let node = |name: &&str| {
-            let database = Database::fresh_on(server, name);
-            database.create_extensions(&["pgq_node"]);
-            database
-                .connect()
-                .exec("create table applied (queue text, ev_id bigint, ev_type text, ev_data text)");
-            ((*name).to_owned(), database)
+            let place = place(name);
+            place.connect().exec(
+                "create extension if not exists pgq; create extension pgq_node;
+                 create table applied (queue text, ev_id bigint, ev_type text, ev_data text)",
+            );
+            ((*name).to_owned(), place)
         };
         Self { nodes: nodes.iter().map(node).collect() }
     }
@@ -73,7 +102,18 @@ impl Cascade {
     }
 
     pub fn chain_on(server: &Server) -> Self {
-        let cascade = Self::on(server, &["a", "b", "c"]);
+        Self::on(server, &["a", "b", "c"]).in_a_chain()
+    }
+
+    /// The same, each on a server of its own.
+    pub fn chain_on_servers_of_its_own() -> Self {
+        let server =
+            || Cluster::builder().conf("shared_preload_libraries", "pgq").conf("pgq.ticker", "off").start();
+        Self::at(&["a", "b", "c"], |_| Place::Own(Box::new(server()))).in_a_chain()
+    }
+
+    fn in_a_chain(self) -> Self {
+        let cascade = self;
         cascade.root("a", "q");
         // So that nobody's position is the first tick by chance.
         cascade.tick("a", "q");
@@ -82,16 +122,27 @@ impl Cascade {
         cascade
     }
 
-    pub fn database(&self, node: &str) -> &Database {
+    fn place(&self, node: &str) -> &Place {
         &self.nodes.iter().find(|(name, _)| name == node).unwrap().1
     }
 
+    pub fn database(&self, node: &str) -> &Database {
+        let Place::Shared(database) = self.place(node) else { panic!("{node} is on a server of its own") };
+        database
+    }
+
+    pub fn server(&mut self, node: &str) -> &mut Cluster {
+        let place = self.nodes.iter_mut().find(|(name, _)| name == node).map(|(_, place)| place);
+        let Some(Place::Own(server)) = place else { panic!("{node} is on no server of its own") };
+        server
+    }
+
     pub fn connect(&self, node: &str) -> Session {
-        self.database(node).connect()
+        self.place(node).connect()
     }
 
     pub fn location(&self, node: &str) -> String {
-        conninfo(self.database(node))
+        self.place(node).conninfo()
     }
 
     pub fn tick(&self, node: &str, queue: &str) -> i64 {
@@ -274,10 +325,10 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn start(database: &Database, writers: usize) -> Self {
+    pub fn start(cascade: &Cascade, node: &str) -> Self {
         let end = Arc::new(AtomicBool::new(false));
-        let writers = (0..writers).map(|writer| {
-            let (end, mut session) = (Arc::clone(&end), database.connect());
+        let writers = (0..2).map(|writer| {
+            let (end, mut session) = (Arc::clone(&end), cascade.connect(node));
             std::thread::spawn(move || write(&mut session, writer, &end))
         });
         Self { writers: writers.collect(), end }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pgq_tests::client::{Session, wait_until};
 use pgq_tests::queue;
 
-use super::stage::{Applies, Cascade, Load, good, worker_name};
+use super::stage::{Applies, Cascade, Load, config_at, good, start_worker, worker_name};
 use crate::kit::{Worker, servers};
 use skytools::cascade::CascadedWorker;
 
@@ -24,7 +24,7 @@ fn under_load_all_nodes_have_the_same() {
     for server in servers() {
         let cascade = Cascade::chain_on(&server);
         let _workers = NODES.map(|node| cascade.start(node));
-        let load = Load::start(cascade.database("a"), 2);
+        let load = Load::start(&cascade, "a");
         cascade.wait_for(&["c"], "q", 30);
         let sent = load.stop();
         let top = cascade.settle("a", &["b", "c"]);
@@ -36,7 +36,7 @@ fn under_load_all_nodes_have_the_same() {
 fn sessions_of_workers_are_terminated_at_any_time_under_load() {
     let cascade = Cascade::chain();
     let _workers = NODES.map(|node| cascade.start(node));
-    let load = Load::start(cascade.database("a"), 2);
+    let load = Load::start(&cascade, "a");
     for round in 0..40_usize {
         let mut session = cascade.connect(NODES[round % 3]);
         for pid in sessions_of_workers(&mut session).into_iter().skip(round % 2) {
@@ -53,7 +53,7 @@ fn sessions_of_workers_are_terminated_at_any_time_under_load() {
 fn two_processes_of_one_worker_apply_each_batch_once() {
     let cascade = Cascade::chain();
     let _workers = ["a", "b", "b", "c", "c"].map(|node| cascade.start(node));
-    let load = Load::start(cascade.database("a"), 2);
+    let load = Load::start(&cascade, "a");
     cascade.wait_for(&["c"], "q", 20);
     let sent = load.stop();
     let top = cascade.settle("a", &["b", "c"]);
@@ -163,23 +163,16 @@ fn system_events_of_the_handler_come_to_it_everywhere_but_at_the_root() {
     queue::insert(&mut cascade.connect("a"), "q", "my.thing", "x").unwrap();
     cascade.settle("a", &["b", "c"]);
     assert_eq!([cascade.applied("b", "q"), cascade.applied("c", "q")], [["x"], ["x"]]);
-    wait_until("the root to stand by", || {
-        !cascade.applied("a", "standby").is_empty() || {
-            cascade.connect("a").one::<i64>("select count(*) from applied where queue = 'standby'", &[]) > 0
-        }
-    });
+    let stood_by = "select count(*) from applied where queue = 'standby'";
+    wait_until("the root to stand by", || cascade.connect("a").one::<i64>(stood_by, &[]) > 0);
     assert!(cascade.applied("a", "q").is_empty());
 }
 
 #[test]
 fn the_wrong_name_of_a_worker_is_told() {
     let cascade = Cascade::chain();
-    let config = super::stage::config_at(
-        &cascade.location("b"),
-        "stranger",
-        "q",
-        &[("loop_delay", "-1"), ("exception_sleep", "0")],
-    );
+    let config =
+        config_at(&cascade.location("b"), "stranger", "q", &[("loop_delay", "-1"), ("exception_sleep", "0")]);
     let worker = Worker::start(config, |script| CascadedWorker::on_node(script, "db", Applies));
     assert_eq!(worker.end().unwrap(), 1);
 }
@@ -228,7 +221,7 @@ fn change_provider(cascade: &Cascade, node: &str, old: &str, new: &str) {
 fn a_leaf_changes_its_provider_forth_and_back_under_load() {
     let cascade = Cascade::chain();
     let _workers = NODES.map(|node| cascade.start(node));
-    let load = Load::start(cascade.database("a"), 2);
+    let load = Load::start(&cascade, "a");
     for _ in 0..3 {
         change_provider(&cascade, "c", "b", "a");
         change_provider(&cascade, "c", "a", "b");
@@ -283,4 +276,34 @@ fn a_tick_is_told_from_node_to_node() {
         cascade.settle("a", &["b", "c"]);
     }
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn it_needs_to_be_a_reader_at_the_provider_and_an_administrator_at_its_node() {
+    let cascade = Cascade::chain();
+    cascade.connect("b").exec(
+        "do $$ begin
+             if to_regrole('cascade_keeper') is null then
+                 create role cascade_keeper login in role pgq_admin;
+                 create role cascade_reader login in role pgq_reader;
+                 grant set on parameter session_replication_role to cascade_keeper;
+             end if;
+         end $$;
+         grant insert on applied to cascade_keeper",
+    );
+    let db = cascade.location("b").replace("user=postgres", "user=cascade_keeper");
+    assert!(db.contains("cascade_keeper"), "{db}");
+    let _worker = start_worker(config_at(
+        &db,
+        &worker_name("b", "q"),
+        "q",
+        &[("remote_extra_connstr", "user=cascade_reader")],
+    ));
+    cascade.insert("a", "q", "one");
+    good(&mut cascade.connect("a"), "register_location('q', 'new', 'host=new', false)");
+    let top = cascade.settle("a", &["b"]);
+    cascade.all_alike("a", "b", top, &["b"], &["one".to_owned()]);
+    let mut root = cascade.connect("a");
+    let told = "select last_tick from pgq.get_consumer_info('q', '.b.watermark')";
+    wait_until("the watermark to be reported", || root.one::<i64>(told, &[]) >= top);
 }
