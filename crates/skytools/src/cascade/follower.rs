@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use crate::cascade::ask;
 use crate::cascade::state::State;
 use crate::consumer::{BatchInfo, Look, Subscription};
+use crate::db::types::ToSql;
 use crate::db::{Connection, Conninfo, Options};
 use crate::script::{Config, Script};
 use crate::{Error, Result};

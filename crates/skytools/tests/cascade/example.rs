@@ -2,7 +2,7 @@
 
 #[allow(dead_code)] // its main is for those who build it
 #[path = "../../examples/order_worker.rs"]
-mod example;
+mod order_worker;
 
 use skytools::cascade::{CascadedWorker, WORKER_KEYS};
 use skytools::consumer::CONSUMER_KEYS;
@@ -27,8 +27,8 @@ fn it_logs_each_order_and_keeps_the_node_up() {
     let (db, worker) = (cascade.location("b"), worker_name("b", "q"));
     let pairs = [("db", &*db), ("queue_name", "q"), ("consumer_name", &worker)];
     let config =
-        Config::from_pairs("order_worker", &[CONSUMER_KEYS, WORKER_KEYS, example::KEYS], pairs).unwrap();
-    let _worker = Worker::start(config, |script| CascadedWorker::on_node(script, "db", example::Orders));
+        Config::from_pairs("order_worker", &[CONSUMER_KEYS, WORKER_KEYS, order_worker::KEYS], pairs).unwrap();
+    let _worker = Worker::start(config, |script| CascadedWorker::on_node(script, "db", order_worker::Orders));
     cascade.insert("a", "q", "a bicycle");
     let top = cascade.settle("a", &["b"]);
     let logged: Vec<String> = cascade.connect("b").column("select what from order_log", &[]);

@@ -64,9 +64,10 @@ impl Merge {
     /// The types and data in the combined queue of a node, beside `pgq.*`.
     fn combined(&self, node: &str, to: i64) -> Vec<String> {
         let history = self.cascade.history(node, 2, to);
-        let data = history.iter().flat_map(|chapter| &chapter.events).filter_map(|event| {
-            (!event.kind.as_ref()?.starts_with("pgq.")).then(|| event.data.clone().unwrap())
-        });
+        let events = history.iter().flat_map(|chapter| &chapter.events);
+        let data = events
+            .filter(|event| event.kind.as_ref().is_some_and(|kind| !kind.starts_with("pgq.")))
+            .map(|event| event.data.clone().unwrap());
         let mut data: Vec<String> = data.collect();
         data.sort();
         data
