@@ -1,7 +1,6 @@
 //! TLS: what each `sslmode` accepts, of a server that has certificates.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use pgq_tests::cluster::Cluster;
@@ -177,7 +176,7 @@ fn clients_show_their_certificates() {
     fails("user=certified sslmode=require", "requires a valid client certificate");
     fails(&format!("{with} sslkey={key} sslcertmode=disable"), "requires a valid client certificate");
     fails(&format!("{with} sslkey=/nonexistent"), "but not private key file \"/nonexistent\"");
-    let open = PathBuf::from(SECURED.files.write("open.key", &std::fs::read_to_string(&key).unwrap()));
+    let open = SECURED.files.write("open.key", &std::fs::read_to_string(&key).unwrap());
     std::fs::set_permissions(&open, PermissionsExt::from_mode(0o644)).unwrap();
     fails(&format!("{with} sslkey={}", open.display()), "has group or world access");
 }

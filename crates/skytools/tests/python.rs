@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use pgq_tests::client::{Session, wait_until};
-use pgq_tests::queue::{create, tick_now};
+use pgq_tests::queue::{create, insert, tick_now};
 use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
 
@@ -127,4 +128,49 @@ fn a_remote_consumer_works() {
 #[test]
 fn a_serial_consumer_works() {
     consumes("serial", "", &ALL);
+}
+
+#[test]
+fn a_job_in_python_and_one_of_ours_take_turns_with_one_ini_file() {
+    if has_no_python() {
+        return;
+    }
+    let database = Database::fresh("python");
+    let mut session = database.connect();
+    session.exec(
+        "create table seen (consumer text, ev_id bigint, ev_type text, ev_data text, ev_extra1 text, ev_retry int)",
+    );
+    create(&mut session, QUEUE).unwrap();
+    let workplace = Workplace::new();
+    let conninfo = conninfo(&database);
+    workplace.write(
+        "turns.ini",
+        &format!(
+            "[simple_consumer3]\nsrc_db = {conninfo}\ndst_db = {conninfo}\nqueue_name = {QUEUE}\nloop_delay = 0.1\n\
+             use_skylog = 0\npidfile = %(job_name)s.pid\n\
+             dst_query = insert into seen (consumer, ev_data) values ('turns', %%(pgq.ev_data)s)\n"
+        ),
+    );
+    let theirs = |arguments: &[&str]| {
+        python(&workplace, "consumer.py", &[&["turns", "turns.ini"], arguments].concat())
+    };
+    let registered = theirs(&["--register"]).output().unwrap();
+    assert!(registered.status.success(), "{registered:?}");
+    let mut expected = Vec::new();
+    for turn in 0..4 {
+        let command = if turn % 2 == 0 {
+            theirs(&[])
+        } else {
+            workplace.program(env!("CARGO_BIN_EXE_simple_consumer"), &["turns.ini"])
+        };
+        let mut running = workplace.start_command("turns", command);
+        insert(&mut session, QUEUE, "I:id", &format!("id={turn}")).unwrap();
+        tick_now(&mut session, QUEUE).unwrap();
+        expected.push(format!("id={turn}"));
+        wait_until("the event of this turn", || {
+            session.column::<String>("select ev_data from seen order by ev_data", &[]) == expected
+        });
+        running.signal(Signal::SIGINT);
+        running.end();
+    }
 }

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(fails("id=7x"), "event 7: ev_data column id: \"7x\" is no number of this kind");
         assert_eq!(fails("id"), "event 7: ev_data column id: NULL where a value is needed");
         assert_eq!(fails("paid=maybe"), "event 7: ev_data column paid: \"maybe\" is neither t nor f");
-        assert_eq!(fails("id=%4"), "event 7: ev_data %01 to %ff expected at byte 4");
+        assert_eq!(fails("id=%4"), "event 7: ev_data %00 to %ff expected at byte 4");
         assert!(fails("id=7").contains("missing field"));
     }
 

@@ -50,6 +50,7 @@ class Serial(pgq.SerialConsumer):
 
 CLASSES = {
     "plain": lambda args: Plain("tried", "src_db", args),
+    "turns": lambda args: Plain("simple_consumer3", "src_db", args),
     "coop": lambda args: Coop("tried", "src_db", args),
     "local": lambda args: Local("tried", "src_db", args),
     "remote": lambda args: Remote("tried", "src_db", "dst_db", args),
