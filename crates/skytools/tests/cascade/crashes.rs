@@ -3,67 +3,92 @@
 use std::time::Duration;
 
 use pgq_tests::client::wait_until;
+use skytools::cascade::CascadedWorker;
+use skytools::script::Script;
+use tokio::time::timeout;
 
-use super::stage::{Cascade, Load, completed, config_at, good, start_worker, worker_name};
-use crate::kit::{Break, Breaker, Proxy, Side, Workplace};
+use super::stage::{Applies, Cascade, Load, completed, config_at, good, start_worker, worker_name};
+use crate::kit::{Break, Breaker, Proxy, Side, Workplace, wait};
 
 const EVENTS_OF_A_BATCH: usize = 3;
 
-/// Runs a batch for each step that a worker takes to do one, and breaks that step on whichever way it is taken.
-fn each_step_may_break(node: &str, provider: &str) {
-    let cascade = Cascade::chain();
+/// Runs a batch for each step that the worker of a node takes to do one, and breaks that step on whichever way it is
+/// taken. What was sent, and the tick behind it.
+pub fn break_each_step(
+    cascade: &Cascade,
+    queue: &str,
+    [root, provider, node]: [&str; 3],
+) -> (Vec<String>, i64) {
     let (workplace, breaker) = (Workplace::new(), Breaker::default());
     let proxies = [provider, node].map(|name| {
         let proxy = Proxy::to(cascade.database(name), &workplace.path(name), &breaker);
         proxy.conninfo()
     });
-    let mut here = cascade.connect(node);
-    good(&mut here, &format!("register_location('q', '{provider}', '{}', false)", proxies[0]));
-    let worker = worker_name(node, "q");
-    let _above = (provider != "a").then(|| cascade.start(provider));
-    let finished = "select last_tick from pgq.get_consumer_info('q', $1)";
-    let mut above = cascade.connect(provider);
-    let mut sent = Vec::new();
-    let mut tick = 0;
+    let (mut here, mut above) = (cascade.connect(node), cascade.connect(provider));
+    good(&mut here, &format!("register_location('{queue}', '{provider}', '{}', false)", proxies[0]));
+    let worker = worker_name(node, queue);
+    let finished = "select last_tick from pgq.get_consumer_info($1, $2)";
+    let (mut sent, mut tick) = (Vec::new(), 0);
     for side in [Side::Before, Side::After] {
         let mut step = 0;
         loop {
             step += 1;
             for event in 0..EVENTS_OF_A_BATCH {
                 let data = format!("{side:?} {step:04} {event}");
-                cascade.insert("a", "q", &data);
+                cascade.insert(root, queue, &data);
                 sent.push(data);
             }
-            tick = cascade.tick("a", "q").max(tick);
-            if provider != "a" {
-                cascade.wait_for(&[provider], "q", tick);
+            tick = cascade.tick(root, queue);
+            if provider != root {
+                cascade.wait_for(&[provider], queue, tick);
             }
             breaker.arm(step, side, Break::Cut);
-            let _worker = start_worker(config_at(&proxies[1], &worker, "q", &[("pgq_lazy_fetch", "2")]));
+            let config = config_at(&proxies[1], &worker, queue, &[("pgq_lazy_fetch", "2")]);
+            let _worker = start_worker(config);
             wait_until(&format!("{side:?} step {step}: the batch to be done and finished"), || {
-                completed(&mut here, &worker, "q") == tick && above.one::<i64>(finished, &[&worker]) == tick
+                completed(&mut here, &worker, queue) == tick
+                    && above.one::<i64>(finished, &[&queue, &worker]) == tick
             });
             if breaker.disarm() {
                 break;
             }
         }
-        assert!(step > 20, "a batch has more than {step} steps");
+        assert!(step > 15, "a batch has more than {step} steps");
     }
     sent.sort();
-    assert_eq!(cascade.applied(node, "q"), sent, "each event once");
-    if node == "b" {
-        cascade.all_alike("a", "b", tick, &["b"], &sent);
-    }
+    (sent, tick)
 }
 
 #[test]
 fn each_step_of_a_branchs_worker_may_break() {
-    each_step_may_break("b", "a");
+    let cascade = Cascade::chain();
+    let (sent, tick) = break_each_step(&cascade, "q", ["a", "a", "b"]);
+    cascade.all_alike("a", "b", tick, &["b"], &sent);
 }
 
 #[test]
 fn each_step_of_a_leafs_worker_may_break() {
-    each_step_may_break("c", "b");
+    let cascade = Cascade::chain();
+    let _above = cascade.start("b");
+    let (sent, _) = break_each_step(&cascade, "q", ["a", "b", "c"]);
+    assert_eq!(cascade.applied("c", "q"), sent);
+}
+
+#[test]
+fn workers_are_dropped_at_any_time() {
+    let cascade = Cascade::chain();
+    let load = Load::start(&cascade, "a");
+    for round in 0..100 {
+        let node = ["b", "c"][usize::from(round % 2 == 1)];
+        let mut script = Script::new(cascade.config(node, "q", &[]));
+        let mut worker = CascadedWorker::on_node(&script, "db", Applies).unwrap();
+        let life = Duration::from_millis(5 + round % 37);
+        assert!(wait(async { timeout(life, script.run(&mut worker)).await }).is_err(), "it was dropped");
+    }
+    let sent = load.stop();
+    let _workers = ["b", "c"].map(|node| cascade.start(node));
+    let top = cascade.settle("a", &["b", "c"]);
+    cascade.all_alike("a", "b", top, &["b", "c"], &sent);
 }
 
 /// Lets the branch `b` have completed a batch without having its tick; the batch's begin and end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pgq_tests::client::wait_until;
 use pgq_tests::queue;
 
+use super::crashes::break_each_step;
 use super::stage::{Cascade, good};
 use crate::kit::Worker;
 
@@ -122,6 +123,14 @@ fn each_event_is_merged_once_whatever_is_terminated() {
     let top = merge.settle("m", &["n"]);
     assert_eq!(merge.combined("m", top), sent);
     merge.cascade.all_alike("m", "n", top, &["n"], &sent);
+}
+
+#[test]
+fn each_step_of_a_merging_worker_may_break() {
+    let merge = Merge::new();
+    let (sent, _) = break_each_step(&merge.cascade, "p1", ["x", "x", "m"]);
+    let top = merge.cascade.tick("m", "q");
+    assert_eq!([merge.combined("m", top), merge.cascade.applied("m", "p1")], [sent.clone(), sent]);
 }
 
 #[test]

@@ -280,7 +280,10 @@ fn a_tick_is_told_from_node_to_node() {
 
 #[test]
 fn it_needs_to_be_a_reader_at_the_provider_and_an_administrator_at_its_node() {
-    let cascade = Cascade::chain();
+    let cascade = Cascade::of(&["a", "b"]);
+    cascade.root("a", "q");
+    cascade.tick("a", "q");
+    cascade.subscribe("b", "branch", "a", "q", None);
     cascade.connect("b").exec(
         "do $$ begin
              if to_regrole('cascade_keeper') is null then
