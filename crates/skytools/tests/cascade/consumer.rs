@@ -4,10 +4,11 @@ use clap::{Arg, ArgAction, Command};
 use pgq_tests::client::{Session, wait_until};
 use pgq_tests::queue;
 use skytools::cascade::CascadedConsumer;
+use skytools::script::{Job, Next, Script};
 use skytools::{Error, Result};
 
 use super::stage::{Applies, Cascade, completed, config_at, good};
-use crate::kit::{Worker, servers};
+use crate::kit::{Worker, servers, wait};
 
 const ME: &str = "extra";
 
@@ -119,6 +120,16 @@ fn on_a_root_it_stands_by_and_has_nothing_to_reset() {
     good(&mut root, "set_consumer_paused('q', 'extra', true)");
     wait_until("it to confirm", || root.one(uptodate, &[]));
     assert_eq!(position(&mut root), None);
+}
+
+#[test]
+fn at_a_root_its_statistics_tell_that_it_stands_by() {
+    let cascade = Cascade::chain();
+    good(&mut cascade.connect("a"), "register_consumer('q', 'extra', 'a', 1)");
+    let mut script = Script::new(config_at(&cascade.location("a"), ME, "q", &[]));
+    let mut consumer = CascadedConsumer::on_node(&script, "db", ()).unwrap();
+    assert_eq!(wait(consumer.work(&mut script)).unwrap(), Next::Standby);
+    assert_eq!(script.stats.take_line().as_deref(), Some("{standby: 1}"));
 }
 
 #[test]
