@@ -2,13 +2,17 @@
 
 use crate::host::{Host, PAYLOAD};
 use crate::measure::{pairs, seconds};
+use crate::reading::private_kilobytes;
 use crate::{Row, Target};
-use futures_util::TryStreamExt;
+use futures_util::{SinkExt, TryStreamExt};
 use pgq_tests::client::Session;
 use pgq_tests::server::Server;
 use skytools::consumer::{Batch, Event, Handler, Subscription, Verdict};
 use skytools::db::{Connection, Options};
+use skytools::{NewEvent, Producer};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// Takes events and does nothing.
@@ -21,7 +25,7 @@ impl Handler for Nothing {
     }
 }
 
-/// As a program of the crate has it: its own thread for the work, another for the connections.
+/// As a program of the crate has it.
 fn runtime() -> Runtime {
     if std::env::var("CT").is_ok() {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
@@ -143,4 +147,74 @@ pub fn consumer() -> Vec<Row> {
         println!("| the same / python3-pgq | – | – | needs the original: make bench-peers | ≤ 0.25 |");
     }
     rows
+}
+
+/// Writing very many events, beside COPY of the same texts into the plain table.
+pub fn producer(ours: &Host) -> Vec<Row> {
+    const EVENTS: u64 = 500_000;
+    let runtime = runtime();
+    let conninfo = ours.cluster.conninfo("postgres");
+    let connection = runtime.block_on(Connection::open("db", &conninfo, Options::default())).unwrap();
+    let producer = Producer::new(&connection, "bench");
+    let per_event = |work: &dyn Fn()| {
+        ours.clear();
+        seconds(work) / EVENTS as f64 * 1e6
+    };
+    let events = || (0..EVENTS).map(|_| NewEvent::new("type", PAYLOAD));
+    let produced = || {
+        per_event(&|| {
+            runtime.block_on(async {
+                assert_eq!(producer.insert_all(events()).await.unwrap(), EVENTS);
+                connection.commit().await.unwrap();
+            });
+        })
+    };
+    let copied = || {
+        per_event(&|| {
+            runtime.block_on(async {
+                let client = connection.client().await.unwrap();
+                let sql = "COPY plain (ev_id, ev_time, ev_type, ev_data) FROM STDIN";
+                let mut sink = std::pin::pin!(client.copy_in(sql).await.unwrap());
+                for chunk in 0..EVENTS / 1000 {
+                    let rows: String = (0..1000)
+                        .map(|row| format!("{}\t2026-01-01 00:00:00Z\ttype\t{PAYLOAD}\n", chunk * 1000 + row))
+                        .collect();
+                    sink.feed(bytes::Bytes::from(rows)).await.unwrap();
+                }
+                sink.finish().await.unwrap();
+                connection.commit().await.unwrap();
+            });
+        })
+    };
+    vec![Row::new(
+        "producing 500,000 events in one transaction, per event / COPY into the plain table",
+        "us",
+        None,
+        pairs(produced, copied),
+    )]
+}
+
+/// Memory of a consumer whose batch has 10 million events.
+pub fn ten_million() {
+    let filled = Filled::new(10_000_000, 10);
+    let before = private_kilobytes(std::process::id().cast_signed());
+    let done = AtomicBool::new(false);
+    let (most, per_event) = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(private_kilobytes(std::process::id().cast_signed()));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            most
+        });
+        let per_event = filled.consume();
+        done.store(true, Ordering::Relaxed);
+        (watcher.join().unwrap(), per_event)
+    });
+    println!(
+        "\nconsuming a batch of 10 M events: {:.1} MiB of memory of its own in the consumer ({:.1} MiB before), {per_event:.3} us an event",
+        most as f64 / 1024.0,
+        before as f64 / 1024.0
+    );
 }

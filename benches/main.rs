@@ -94,6 +94,7 @@ fn main() {
     }
     if runs("companion") {
         rows.extend(companion::consumer());
+        rows.extend(companion::producer(&ours));
     }
     if runs("ticks") {
         rows.extend(ticking::thousand_queues(&Server::ours(), Server::peer().as_ref()));
@@ -104,6 +105,7 @@ fn main() {
     if runs("memory") {
         println!();
         reading::ten_million(&ours);
+        companion::ten_million();
     }
     if runs("idle") {
         println!();

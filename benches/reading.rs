@@ -123,7 +123,8 @@ fn measure(host: &Host, work: &str, run: impl FnOnce(&mut Session) -> Option<Dur
     println!("| {work} | {first} | {:.2} s | {} MB | {files} MB |", whole.as_secs_f64(), most / 1024);
 }
 
-fn private_kilobytes(pid: i32) -> u64 {
+/// Memory of a process that it shares with nobody.
+pub fn private_kilobytes(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
