@@ -9,6 +9,7 @@
 //! ```
 
 pub mod blocking;
+pub mod cascade;
 pub mod consumer;
 pub mod db;
 mod error;

@@ -7,6 +7,7 @@ use futures_util::SinkExt;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use crate::consumer::Event;
 use crate::db::{Connection, copy_text, quote};
 use crate::{Error, Result};
 
@@ -22,6 +23,13 @@ pub struct NewEvent<'a> {
     id: Option<i64>,
     time: Option<Timestamp>,
     texts: [Option<Cow<'a, str>>; TEXTS.len()],
+}
+
+/// Its texts and its time. It gets a number of its own.
+impl<'a> From<&'a Event> for NewEvent<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self { id: None, time: Some(event.time()), texts: event.texts().map(|text| text.map(Cow::Borrowed)) }
+    }
 }
 
 impl<'a> NewEvent<'a> {

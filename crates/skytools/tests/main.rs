@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod blocking;
+mod cascade;
 mod catalog;
 mod connections;
 mod consumers;

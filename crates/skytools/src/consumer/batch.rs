@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::consumer::reading::{Reading, Request};
+use crate::consumer::sieve::Sieve;
 use crate::consumer::tags::Tags;
 use crate::consumer::{DeadLetters, Event, Policy, Subscription, Verdict};
 use crate::db::Connection;
@@ -60,6 +61,7 @@ pub struct Batch {
     target: Option<Connection>,
     /// The statement that ends it.
     finish: &'static str,
+    sieve: Option<Box<dyn Sieve>>,
     policy: Policy,
     retries_refused: bool,
     stop: Stop,
@@ -78,7 +80,7 @@ impl Batch {
             queue: subscription.queue_name(),
             batch_id: info.batch_id,
             lazy_fetch: selection.lazy_fetch,
-            condition: selection.filter(),
+            condition: subscription.filter(),
         };
         let reading = Reading::NotBegun(request);
         let mut batch = Self::reading(info, reading, subscription);
@@ -106,6 +108,7 @@ impl Batch {
             source: None,
             target: None,
             finish: subscription.finish_statement(),
+            sieve: None,
             policy: subscription.policy().clone(),
             retries_refused: false,
             stop: subscription.stop().clone(),
@@ -145,6 +148,11 @@ impl Batch {
         self.target = Some(target);
     }
 
+    /// Lets each event go through this before it comes to the handler.
+    pub(crate) fn set_sieve(&mut self, sieve: Box<dyn Sieve>) {
+        self.sieve = Some(sieve);
+    }
+
     pub(super) const fn stop(&self) -> &Stop {
         &self.stop
     }
@@ -157,20 +165,32 @@ impl Batch {
     /// The next event, or `None` at the end. A batch that was fetched at once (`pgq_lazy_fetch = 0`) can then be gone
     /// through again; another one gives an error.
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        self.stop.check_between_events()?;
-        if self.tags.parked() >= PARKED_AT_A_TIME && self.source.is_some() {
-            self.write_parked().await?;
-        }
-        let event = self.reading.next().await?;
-        match &event {
-            None => self.is_counted = true,
-            Some(event) if !self.is_counted => {
-                self.finished.count += 1;
-                self.tags.handed_out(event);
+        loop {
+            self.stop.check_between_events()?;
+            if self.tags.parked() >= PARKED_AT_A_TIME && self.source.is_some() {
+                self.write_parked().await?;
             }
-            Some(_) => {}
+            let Some(event) = self.reading.next().await? else {
+                self.is_counted = true;
+                return Ok(None);
+            };
+            let is_new = !self.is_counted;
+            if is_new {
+                self.finished.count += 1;
+            }
+            if let Some(sieve) = &mut self.sieve {
+                if is_new {
+                    sieve.take(&event).await?;
+                }
+                if !sieve.lets_through(&event) {
+                    continue;
+                }
+            }
+            if is_new {
+                self.tags.handed_out(&event);
+            }
+            return Ok(Some(event));
         }
-        Ok(event)
     }
 
     /// From here on, what the handler writes through [`source`](Self::source) and [`target`](Self::target) can be taken
@@ -245,6 +265,15 @@ impl Batch {
 
     /// Writes down what was said of the events, once.
     pub(super) async fn close(&mut self) -> Result<()> {
+        if self.sieve.is_some() {
+            // Also those that the handler has left.
+            while !self.is_counted {
+                self.next().await?;
+            }
+            if let Some(mut sieve) = self.sieve.take() {
+                sieve.end().await?;
+            }
+        }
         self.tags.complete()?;
         self.write_parked().await?;
         let retries = self.tags.take_retries();

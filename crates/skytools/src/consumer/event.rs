@@ -128,6 +128,11 @@ impl Event {
         self.text(5)
     }
 
+    /// Type, data, extra1 to extra4.
+    pub(crate) fn texts(&self) -> [Option<&str>; TEXTS] {
+        std::array::from_fn(|index| self.text(index))
+    }
+
     fn text(&self, index: usize) -> Option<&str> {
         let end = self.ends[index]? as usize;
         let start = self.ends[..index].iter().rev().find_map(|end| *end).unwrap_or(0) as usize;

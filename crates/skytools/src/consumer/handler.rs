@@ -60,10 +60,16 @@ pub trait Handler {
         Ok(())
     }
 
+    /// Instead of a batch, now and then, while this database is where the queue begins: a root of a
+    /// [cascade](crate::cascade), from which others read. Only cascaded consumers get here.
+    async fn standby(&mut self, _script: &mut Script) -> Result<()> {
+        Ok(())
+    }
+
     /// Handles one event. An error is met as the [policy](crate::consumer::Policy) says: by default it ends the batch,
     /// all is rolled back, and the batch comes again as a whole.
-    async fn event(&mut self, _event: &Event, _batch: &mut Batch) -> Result<Verdict> {
-        Err(Error::bad("this handler handles whole batches"))
+    async fn event(&mut self, event: &Event, _batch: &mut Batch) -> Result<Verdict> {
+        Err(Error::bad(format!("Unhandled event type in queue: {}", event.kind().unwrap_or("NULL"))))
     }
 
     /// Handles a batch: takes event after event, and says of each what is to become of it.
@@ -76,6 +82,9 @@ pub trait Handler {
         Ok(())
     }
 }
+
+/// Handles nothing: any event is an error. For queues that must have none but those of a cascade itself.
+impl Handler for () {}
 
 /// A panic as an error: a handler's mistake does not end the program.
 pub(super) async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -24,6 +24,7 @@ mod reading;
 mod registration;
 mod round;
 mod selection;
+mod sieve;
 mod statement_runner;
 mod subscription;
 mod tags;
@@ -44,6 +45,7 @@ pub use position::{
 pub use registration::{Errand, Which};
 pub use round::Consumer;
 pub use selection::Selection;
+pub(crate) use sieve::Sieve;
 pub use statement_runner::{STATEMENT_KEYS, StatementRunner};
 pub use subscription::Subscription;
 

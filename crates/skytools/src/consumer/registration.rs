@@ -116,7 +116,7 @@ impl Errand {
                 info!("{consumer} is registered on {queue}");
             }
             Self::Register => info!("{consumer} was registered on {queue} already"),
-            Self::Unregister if who.unregister(source).await? => {
+            Self::Unregister if position.unregister(script, who, source).await? => {
                 info!("{consumer} is no longer registered on {queue}");
             }
             Self::Unregister => info!("{consumer} was not registered on {queue}"),

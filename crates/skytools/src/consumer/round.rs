@@ -55,6 +55,7 @@ impl<H: Handler, P: Position> Consumer<H, P> {
     #[must_use]
     pub fn asked(mut self, matches: &ArgMatches) -> Self {
         self.errand = Errand::of(matches);
+        self.position.asked(matches);
         self
     }
 
@@ -71,8 +72,12 @@ impl<H: Handler, P: Position> Consumer<H, P> {
         &mut self.subscription
     }
 
-    async fn source(&self, script: &mut Script) -> Result<Connection> {
-        script.db_with(self.source, self.subscription.source_options()).await
+    pub(crate) const fn position(&mut self) -> &mut P {
+        &mut self.position
+    }
+
+    async fn source(&mut self, script: &mut Script) -> Result<Connection> {
+        self.position.source(script, &self.subscription, self.source).await
     }
 
     /// At the start, and after a failure: everything that has to be there before the first batch.
@@ -138,6 +143,13 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
         if let Some(errand) = self.errand {
             return self.run(errand, script).await;
         }
+        if let Some(next) = self.position.begin(script, &self.subscription).await? {
+            if next == Next::Standby {
+                self.handler.standby(script).await?;
+                script.stats.set("standby", 1);
+            }
+            return Ok(next);
+        }
         if self.unsettled {
             self.settle(script).await?;
         }
@@ -146,11 +158,18 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
             self.tell(script, began, Finished::default())?;
             return Ok(Next::Idle);
         };
-        if self.position.look(script, &self.subscription, &mut batch).await? == Look::Handle {
-            self.handler.prepare(script, &mut batch).await?;
-            self.handler.batch(&mut batch).await?;
-            batch.close().await?;
-            self.position.store(script, &self.subscription, &mut batch).await?;
+        match self.position.look(script, &self.subscription, &mut batch).await? {
+            Look::Handle => {
+                self.handler.prepare(script, &mut batch).await?;
+                self.handler.batch(&mut batch).await?;
+                batch.close().await?;
+                self.position.store(script, &self.subscription, &mut batch).await?;
+            }
+            Look::AlreadyDone => {}
+            Look::NotYet => {
+                self.tell(script, began, Finished::default())?;
+                return Ok(Next::Idle);
+            }
         }
         let finished = batch.finish().await?;
         self.tell(script, began, finished)?;
@@ -167,7 +186,8 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
         Ok(())
     }
 
-    async fn failed(&mut self, _script: &mut Script, _error: &Error, _times: u32) {
+    async fn failed(&mut self, script: &mut Script, error: &Error, _times: u32) {
         self.unsettled = true;
+        self.position.failed(script, &self.subscription, error).await;
     }
 }

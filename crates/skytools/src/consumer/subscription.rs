@@ -16,6 +16,8 @@ pub struct Subscription {
     selection: Selection,
     /// The key whose value is the selection's condition.
     pub(super) filter_key: Option<&'static str>,
+    /// Whether all events are read, and those of other tables left out later.
+    reads_all: bool,
     policy: Policy,
     stop: Stop,
 }
@@ -30,6 +32,7 @@ impl Subscription {
             member: None,
             selection: Selection { lazy_fetch: 300, ..Selection::default() },
             filter_key: None,
+            reads_all: false,
             policy: Policy::default(),
             stop: Stop::default(),
         }
@@ -89,6 +92,16 @@ impl Subscription {
     /// Which events come, to be changed. What keys say holds again after a reload.
     pub const fn selection(&mut self) -> &mut Selection {
         &mut self.selection
+    }
+
+    /// Reads all events, whatever is selected: who passes them on leaves them out himself.
+    pub(crate) const fn read_all(&mut self) {
+        self.reads_all = true;
+    }
+
+    /// The condition that the database shall judge events by.
+    pub(super) fn filter(&self) -> Option<String> {
+        if self.reads_all { None } else { self.selection.filter() }
     }
 
     /// How events and their failures are met.

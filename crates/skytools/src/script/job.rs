@@ -12,6 +12,8 @@ pub enum Next {
     More,
     /// Nothing to do: after `loop_delay`, or when a notification comes.
     Idle,
+    /// Nothing to do for long: after ten times `loop_delay`.
+    Standby,
 }
 
 /// What a program does. All steps but [`work`](Self::work) may be left out.

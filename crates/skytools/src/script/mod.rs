@@ -37,7 +37,7 @@ mod value;
 pub use admin::{Arguments, Subcommand};
 pub use common::COMMON_KEYS;
 pub use config::Config;
-pub(crate) use failures::names;
+pub(crate) use failures::{names, seconds};
 pub use ini::Ini;
 pub use job::{Job, Next, Script};
 pub use key::{Key, KeyGroup, Kind, Presence};

@@ -40,7 +40,8 @@ impl Pace {
             _ if self.single_pass => Then::End(0),
             (Next::More, _) => Then::AtOnce,
             (Next::Idle, Some(delay)) => Then::Sleep(delay),
-            (Next::Idle, None) => Then::End(0),
+            (Next::Standby, Some(delay)) => Then::Sleep(delay.saturating_mul(10)),
+            (Next::Idle | Next::Standby, None) => Then::End(0),
         }
     }
 }

@@ -20,9 +20,11 @@ pub use pgq_ext::TARGET_KEYS;
 pub use remote::{ByBatch, RemoteConsumer};
 pub use serial::{ByTick, SerialConsumer};
 
+use clap::ArgMatches;
+
 use crate::consumer::{Batch, BatchInfo, Subscription};
 use crate::db::Connection;
-use crate::script::Script;
+use crate::script::{Next, Script};
 use crate::{Error, Result};
 
 /// What is to be done with a batch.
@@ -32,6 +34,8 @@ pub enum Look {
     Handle,
     /// It was done before a crash: only the queue has to be told.
     AlreadyDone,
+    /// Its time has not come: it stays open, as if there were none.
+    NotYet,
 }
 
 impl Look {
@@ -53,6 +57,19 @@ impl Look {
 /// Keeps the position of a consumer: in the queue only, or together with the results.
 #[allow(async_fn_in_trait)] // the loop of a consumer has one thread
 pub trait Position {
+    /// Learns of the switches of the command line.
+    fn asked(&mut self, _matches: &ArgMatches) {}
+
+    /// Before each round: what follows it, if there is nothing to be read now.
+    async fn begin(&mut self, _script: &mut Script, _who: &Subscription) -> Result<Option<Next>> {
+        Ok(None)
+    }
+
+    /// The connection to the queue's database. `key` names it, and mostly is the key of its connect string.
+    async fn source(&mut self, script: &mut Script, who: &Subscription, key: &str) -> Result<Connection> {
+        script.db_with(key, who.source_options()).await
+    }
+
     /// Makes the consumer known to the queue. False: it was. What is written down of an earlier life is forgotten.
     async fn register(
         &mut self,
@@ -65,6 +82,16 @@ pub trait Position {
             self.forget(script, who).await?;
         }
         who.register(source).await
+    }
+
+    /// Takes the registration back. False: there was none.
+    async fn unregister(
+        &mut self,
+        _script: &mut Script,
+        who: &Subscription,
+        source: &Connection,
+    ) -> Result<bool> {
+        who.unregister(source).await
     }
 
     /// At the start, and after each failure: brings what the queue says and what is written down together.
@@ -92,6 +119,9 @@ pub trait Position {
     async fn forget(&mut self, _script: &mut Script, _who: &Subscription) -> Result<()> {
         Ok(())
     }
+
+    /// After a round has failed, and all connections were closed.
+    async fn failed(&mut self, _script: &mut Script, _who: &Subscription, _error: &Error) {}
 }
 
 #[cfg(test)]

@@ -104,6 +104,15 @@ async fn more_work_is_done_at_once_and_idleness_sleeps() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_stands_by_sleeps_ten_times_as_long() {
+    let standby: Step = |_| Ok(Next::Standby);
+    let (job, _) = run(&mut script(&[("loop_delay", "2.5")]), [standby, IDLE, STOP]).await;
+    assert_eq!(job.rounds, [0.0, 25.0, 27.5]);
+    let (job, status) = run(&mut script(&[("loop_delay", "0")]), [standby]).await;
+    assert_eq!((job.rounds, status.unwrap()), (vec![0.0], 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_delay_idleness_is_the_end() {
     let (job, status) = run(&mut script(&[("loop_delay", "0")]), [MORE, FAIL, MORE, IDLE]).await;
     assert_eq!(job.rounds, [0.0, 0.0, 20.0, 20.0]);
