@@ -418,7 +418,7 @@ fn keys_are_read_again_and_a_filter_can_go() {
     assert_eq!(round("1"), ["1a"]);
     ini("");
     copier.signal(Signal::SIGHUP);
-    copier.wait_for("configuration read again");
+    copier.wait_for("Config reloaded");
     assert_eq!(round("2"), ["2a", "2b"]);
 }
 

@@ -1,10 +1,12 @@
 //! The life of a program: daemon, pid file, signals, and a server that goes away meanwhile.
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getsid};
 use pgq_tests::client::{Session, wait_until, wait_until_blocked};
@@ -179,7 +181,7 @@ fn a_daemon_is_started_reloaded_and_stopped() {
 
     copier.configure(&[("dst_query", "select take((1000 + %(id)s::int)::text)")]);
     assert!(copier.run(&["copier.ini", "-r"]).status.success());
-    copier.wait_for_log("configuration read again");
+    copier.wait_for_log("Config reloaded");
     copier.put(&[2]);
     copier.wait_for(&[1, 1002]);
 
@@ -302,7 +304,7 @@ fn after_a_kill_nine_it_starts_again_and_goes_on() {
 fn of_starters_at_the_same_time_one_comes_through() {
     let copier = Copier::new("starters");
     for round in 0..15 {
-        let left_behind = ["", "2147483647\n", "2147483647\nlocked\n"][round % 3];
+        let left_behind = ["", "2147483647\n", "2147483647\n\n"][round % 3];
         copier.workplace.write("copier.pid", left_behind);
         let mut starters: Vec<_> = (0..3)
             .map(|number| copier.workplace.start(&format!("starter{number}"), PROGRAM, &["copier.ini"]))
@@ -420,6 +422,98 @@ fn a_termination_drops_the_work_and_is_what_it_dies_of() {
 }
 
 #[test]
+fn a_reader_of_the_log_that_is_stuck_keeps_nobody_alive() {
+    let copier = Copier::new("stuck");
+    copier.configure(&[("src_db", "host=/nowhere")]);
+    for (signals, end) in [
+        (&[Signal::SIGTERM][..], ExitStatus::from_raw(Signal::SIGTERM as i32)),
+        (&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM], ExitStatus::from_raw(Signal::SIGTERM as i32)),
+    ] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        while writer.write(b"full\n").is_ok() {}
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+        let mut command = copier.workplace.program(PROGRAM, &["copier.ini"]);
+        let mut child = command.stderr(writer).spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed());
+        wait_until("its number in the pid file", || copier.pid() == Some(pid));
+        for signal in signals {
+            kill(pid, *signal).unwrap();
+        }
+        let mut ended = None;
+        wait_until("the end", || {
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert_eq!(ended, Some(end));
+        assert!(!copier.pid_file().exists());
+        drop(reader);
+    }
+}
+
+#[test]
+fn a_failure_is_told_with_connection_query_state_and_context() {
+    let mut copier = Copier::new("told");
+    copier.session.exec("create or replace function take(id text) returns void language plpgsql as 'begin perform id::int; end'");
+    insert(&mut copier.session, "numbers", "I:id", "id=x").unwrap();
+    tick_now(&mut copier.session, "numbers").unwrap();
+    let output = copier.run(&["copier.ini", "--set", "loop_delay=-1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = told(&output);
+    assert!(
+        told.contains(
+            " ERROR Job copier got error on connection 'dst_db': invalid input syntax for type integer: \"x\".   \
+             Query: select take($1"
+        ),
+        "{told}"
+    );
+    assert!(told.contains("\nSQLSTATE: 22P02\nCONTEXT: "), "{told}");
+    assert!(told.contains("PL/pgSQL function take(text)"), "{told}");
+}
+
+#[test]
+fn an_empty_batch_is_told_as_others_are() {
+    let mut copier = Copier::new("empty");
+    copier.put(&[]);
+    let told = told(&copier.run(&["copier.ini", "--set", "loop_delay=-1"]));
+    assert!(told.contains(" INFO {count: 0, duration: 0.") && !told.contains("idle"), "{told}");
+    copier.put(&[1]);
+    let told = self::told(&copier.run(&["copier.ini", "--set", "loop_delay=-1"]));
+    assert!(told.contains(" INFO {count: 1, duration: 0.") && told.contains(", idle: 0."), "{told}");
+}
+
+#[test]
+fn dead_letters_are_looked_at_beside_the_running_job() {
+    let copier = Copier::new("beside");
+    copier.configure(&[("event_policy", "park")]);
+    let mut running = copier.started();
+    copier.wait_for_log("");
+    wait_until("the table of dead letters", || {
+        copier.run(&["copier.ini", "--dead-letters"]).status.success()
+    });
+    assert_eq!(copier.pid(), Some(running.pid()));
+    let refused = copier.run(&["copier.ini", "--register"]);
+    assert!(told(&refused).contains("another process running"), "{refused:?}");
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.exit_code(), 0);
+}
+
+#[test]
+fn the_scripts_of_others_can_use_the_pid_file() {
+    let copier = Copier::new("scripts");
+    let running = copier.started();
+    for script in [
+        "kill -0 $(cat copier.pid)",
+        "test -d \"/proc/$(cat copier.pid)\"",
+        "read pid < copier.pid; kill -0 $pid",
+    ] {
+        let output = copier.workplace.run("/bin/sh", &["-c", script]);
+        assert!(output.status.success(), "{script}: {output:?}");
+    }
+    drop(running);
+}
+
+#[test]
 fn a_broken_file_at_a_reload_changes_nothing() {
     let mut copier = Copier::new("broken");
     let running = copier.started();
@@ -432,7 +526,7 @@ fn a_broken_file_at_a_reload_changes_nothing() {
     copier.wait_for(&[1, 2]);
     copier.configure(&[("dst_query", "select take((1000 + %(id)s::int)::text)")]);
     running.signal(Signal::SIGHUP);
-    copier.wait_for_log("configuration read again");
+    copier.wait_for_log("Config reloaded");
     copier.put(&[3]);
     copier.wait_for(&[1, 2, 1003]);
 }
@@ -444,7 +538,7 @@ fn a_reload_opens_the_log_anew() {
     copier.wait_for_log("");
     std::fs::rename(copier.workplace.path("copier.log"), copier.workplace.path("copier.old")).unwrap();
     running.signal(Signal::SIGHUP);
-    copier.wait_for_log("configuration read again");
+    copier.wait_for_log("Config reloaded");
 }
 
 #[test]
@@ -476,8 +570,8 @@ fn a_connection_that_is_cut_is_made_again() {
     let running = copier.started();
     let backend = copier.wait_at_gate();
     copier.session.exec(&format!("select pg_terminate_backend({backend})"));
-    running.wait_for("Job copier crashed: dst_db: ");
-    running.wait_for("; query: select take(");
+    running.wait_for("Job copier got error on connection 'dst_db': ");
+    running.wait_for(".   Query: select take(");
     copier.session.exec(OPEN_GATE);
     copier.wait_for(&[1, 2]);
 }

@@ -307,8 +307,8 @@ fn a_skylog_ini_says_where_all_jobs_log() {
         "skylog.ini",
         &format!(
             "[loggers]\nkeys = root, mine, other\n[handlers]\nkeys = all, own, err, others\n[formatters]\nkeys = long\n\
-             [logger_root]\nlevel = DEBUG\nhandlers = all, err\n\
-             [logger_mine]\nqualname = copier\nlevel = NOTSET\nhandlers = own\n\
+             [logger_root]\nlevel = ERROR\nhandlers = all, err\n\
+             [logger_mine]\nqualname = copier\nlevel = DEBUG\nhandlers = own\n\
              [logger_other]\nqualname = mover\nhandlers = others\n\
              [handler_all]\nclass = skylog.EasyRotatingFileHandler\nargs = ('{folder}/%(service_name)s.log', 10*1024, 2)\n\
              level = NOTSET\nformatter = long\n\
@@ -335,6 +335,27 @@ fn a_skylog_ini_says_where_all_jobs_log() {
     assert_eq!(file("copier.log"), ["two", "three"]);
     assert_eq!(file("err.log"), ["three"]);
     assert_eq!(file("extra.log"), ["two", "three"]);
+}
+
+#[test]
+fn the_root_of_a_skylog_ini_makes_nobody_louder_or_quieter() {
+    for level in ["DEBUG", "CRITICAL"] {
+        let workplace = Workplace::new();
+        let folder = text(workplace.folder());
+        let path = workplace.write(
+            "skylog.ini",
+            &format!(
+                "[loggers]\nkeys = root\n[handlers]\nkeys = all\n[formatters]\nkeys =\n\
+                 [logger_root]\nlevel = {level}\nhandlers = all\n\
+                 [handler_all]\nclass = logging.FileHandler\nargs = ('{folder}/%(job_name)s.log', 'a')\n"
+            ),
+        );
+        with(&open(&[("use_skylog", "2"), ("skylog_locations", &text(&path))]), || {
+            debug!("one");
+            info!("two");
+        });
+        assert_eq!(lines(&workplace.path("copier.log")), ["two"], "{level}");
+    }
 }
 
 #[test]
@@ -384,6 +405,7 @@ fn a_wrong_skylog_ini_is_told_without_its_secrets() {
             "class = skylog.UdpLogServerHandler\nargs = ('secret', 70000)",
             "[handler_h] class and args: there is no port 70000",
         ),
+        ("class = FileHandler\nargs = ('secret', 'w')", "[handler_h] class and args: the argument is a path"),
         ("class = StreamHandler\nlevel = LOUD", "[handler_h] level: the level \"LOUD\" is unknown"),
         (
             "class = StreamHandler\nformatter = long",
@@ -425,7 +447,7 @@ fn syslog_gets_datagrams_over_udp() {
     let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
     let mut both = [received(&socket), received(&socket)];
     both.sort();
-    assert_eq!(both, ["<11>ERROR copier two".to_owned(), format!("<131>{host} londiste: two")]);
+    assert_eq!(both, ["<11>ERROR copier two".to_owned(), format!("<131> {host} londiste two")]);
 }
 
 #[test]

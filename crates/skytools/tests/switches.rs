@@ -65,10 +65,22 @@ fn what_is_not_understood_is_refused_with_status_2() {
         &["x.ini", "-X"],
         &["--set", "novalue", "x.ini"],
         &["-s", "-r", "x.ini"],
+        &["-s", "-d", "x.ini"],
+        &["--register", "--unregister", "x.ini"],
+        &["--dead-letters", "--drop-dead-letter", "all", "x.ini"],
     ] {
         let (status, output, errors) = run(&Workplace::new(), arguments);
         assert_eq!((status, output.as_str()), (2, ""), "{arguments:?}");
         assert!(errors.starts_with("error: "), "{errors}");
+    }
+}
+
+#[test]
+fn to_ask_that_something_runs_takes_something_to_tell_it() {
+    for arguments in [&["x.ini", "--must-run"][..], &["x.ini", "--must-run", "-d"]] {
+        let (status, _, errors) = run(&Workplace::new(), arguments);
+        assert_eq!(status, 1);
+        assert!(errors.contains("<--reload|--stop|--kill>"), "{errors}");
     }
 }
 

@@ -5,7 +5,7 @@ use tracing::info;
 
 use crate::consumer::{CONSUMER_KEYS, DeadLetters, Position, Subscription};
 use crate::db::Connection;
-use crate::script::{Program, Script};
+use crate::script::{Program, Script, print};
 use crate::{Error, Result};
 
 /// Something that a switch asks for.
@@ -50,25 +50,24 @@ impl Program {
     /// Gives the program the keys and switches of a consumer.
     #[must_use]
     pub fn consumer(self) -> Self {
-        let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-        let letter = |name, help| Arg::new(name).long(name).value_name("ID").help(help);
+        let letter = |name, help| errand(name, help).value_name("ID");
         let which = |name, help| letter(name, help).value_parser(clap::value_parser!(Which));
         self.keys("Consumer", CONSUMER_KEYS)
             .switch(flag("register", "Register the consumer with its queue, and end"))
             .switch(flag("unregister", "Unregister the consumer, and end"))
-            .switch(flag("dead-letters", "List the events that were parked, and end"))
-            .switch(
+            .switch_beside(flag("dead-letters", "List the events that were parked, and end"))
+            .switch_beside(
                 letter("show-dead-letter", "Show a parked event, and end")
                     .value_parser(clap::value_parser!(i64)),
             )
-            .switch(which("replay-dead-letter", "Let a parked event, or all, come again, and end"))
-            .switch(which("drop-dead-letter", "Throw a parked event, or all, away, and end"))
+            .switch_beside(which("replay-dead-letter", "Let a parked event, or all, come again, and end"))
+            .switch_beside(which("drop-dead-letter", "Throw a parked event, or all, away, and end"))
+            .example("--register my.ini", "Register the consumer: from now on the queue keeps events for it")
     }
 
     /// Gives it the switches of a consumer that writes down at which tick it is.
     #[must_use]
     pub fn moves(self) -> Self {
-        let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
         self.switch(flag(
             "rewind",
             "Move the queue back or forth to the position that is written down, and end",
@@ -78,6 +77,15 @@ impl Program {
             "Forget the position that is written down, and end: the next batch is handled anyway",
         ))
     }
+}
+
+/// A switch that asks for one; of two errands none would be the one that was meant.
+fn errand(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).group("errand")
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    errand(name, help).action(ArgAction::SetTrue)
 }
 
 impl Errand {
@@ -137,10 +145,11 @@ impl Errand {
                 for letter in letters.list().await? {
                     let kind = letter.event.kind().unwrap_or("");
                     let cause = letter.cause.message.lines().next().unwrap_or("");
-                    println!("{}\t{}\t{}\t{kind}\t{cause}", letter.id, letter.parked, letter.event.id());
+                    let (id, parked, event) = (letter.id, letter.parked, letter.event.id());
+                    print(&format!("{id}\t{parked}\t{event}\t{kind}\t{cause}\n"))?;
                 }
             }
-            Self::ShowDeadLetter(id) => println!("{}", letters.get(id).await?),
+            Self::ShowDeadLetter(id) => print(&format!("{}\n", letters.get(id).await?))?,
             Self::ReplayDeadLetter(which) => {
                 for id in which.of(&letters).await? {
                     letters.replay(id).await?;

@@ -113,20 +113,24 @@ impl<H: Handler, P: Position> Consumer<H, P> {
         Ok(Next::Idle)
     }
 
-    /// The numbers of a batch, or now and then that there are none.
-    fn tell(&mut self, script: &mut Script, began: Instant, finished: Finished) -> Result<()> {
+    /// The numbers of a batch.
+    fn tell(&mut self, script: &mut Script, began: Instant, finished: &Finished) {
+        script.stats.increase("count", finished.count.cast_signed());
+        script.stats.measure("duration", began.elapsed().as_secs_f64());
+        self.told = Instant::now();
         if finished.count > 0 {
-            script.stats.increase("count", finished.count.cast_signed());
-            script.stats.measure("duration", began.elapsed().as_secs_f64());
             script.stats.measure("idle", began.saturating_duration_since(self.busy).as_secs_f64());
-            for (name, count) in [("retry-events", finished.retried), ("parked-events", finished.parked)] {
-                if count > 0 {
-                    script.stats.increase(name, count.cast_signed());
-                }
-            }
-            (self.busy, self.told) = (Instant::now(), Instant::now());
-            return Ok(());
+            self.busy = self.told;
         }
+        for (name, count) in [("retry-events", finished.retried), ("parked-events", finished.parked)] {
+            if count > 0 {
+                script.stats.increase(name, count.cast_signed());
+            }
+        }
+    }
+
+    /// Now and then, that there is no batch.
+    fn tell_idle(&mut self, script: &mut Script) -> Result<()> {
         let period = Duration::try_from_secs_f64(script.config().float("keepalive_stats")?);
         let period = period.map_err(|_| Error::usage("config parameter keepalive_stats is no time span"))?;
         if !period.is_zero() && self.told.elapsed() >= period {
@@ -155,7 +159,7 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
         }
         let source = self.source(script).await?;
         let Some(mut batch) = self.subscription.next_batch(&source).await? else {
-            self.tell(script, began, Finished::default())?;
+            self.tell_idle(script)?;
             return Ok(Next::Idle);
         };
         match self.position.look(script, &self.subscription, &mut batch).await? {
@@ -172,7 +176,7 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
             }
         }
         let finished = batch.finish().await?;
-        self.tell(script, began, finished)?;
+        self.tell(script, began, &finished);
         Ok(Next::More)
     }
 

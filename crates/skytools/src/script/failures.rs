@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::error::told;
 use crate::script::Config;
 use crate::{Error, Result};
 
@@ -95,18 +96,27 @@ impl Failures {
 
 /// How a failed round is told in the log.
 pub fn crash(job_name: &str, error: &Error) -> String {
-    let mut line = format!("Job {job_name} crashed: {error}");
     match error {
-        Error::Database { query: Some(query), .. } => {
-            line.push_str(&format!("; query: {}", shortened(query)))
+        Error::Database { connection, query, source } => {
+            let failure = told(source);
+            let mut line = format!("Job {job_name} got error on connection '{connection}': {failure}");
+            if let Some(query) = query {
+                line.push_str(&format!(".   Query: {}", shortened(query)));
+            }
+            if let Some(error) = source.as_db_error() {
+                // What the server knows of the way there stands for the trace of a program that is interpreted.
+                line.push_str(&format!("\nSQLSTATE: {}", error.code().code()));
+                line.extend(error.where_().map(|context| format!("\nCONTEXT: {context}")));
+            }
+            line
         }
         Error::Other(error) => {
             let causes = std::iter::successors(error.source(), |cause| cause.source());
-            causes.for_each(|cause| line.push_str(&format!(": {cause}")));
+            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+            format!("Job {job_name} crashed: {error}{causes}")
         }
-        _ => {}
+        _ => format!("Job {job_name} crashed: {error}"),
     }
-    line
 }
 
 fn shortened(query: &str) -> String {

@@ -44,6 +44,7 @@ pub use key::{Key, KeyGroup, Kind, Presence};
 pub use launch::Verbosity;
 pub use loader::Loader;
 pub use program::Program;
+pub(crate) use program::print;
 pub use reload::Reload;
 pub use stats::Stats;
 pub use stop::Stop;

@@ -5,8 +5,8 @@
 //! about. The kernel drops the lock when its process dies, whatever way it does.
 //!
 //! Programs of the 3.x line take no lock: of a file of theirs only the process number can be judged, which may belong
-//! to somebody else by now. Our files say [`LOCKED`] on their second line, where older readers do not look: without
-//! a lock on it such a file is stale, whoever has that number today.
+//! to somebody else by now. Our files have [`LOCKED`], an empty second line, which `$(cat FILE)` in somebody's script
+//! does not show: without a lock on it such a file is stale, whoever has that number today.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -22,7 +22,7 @@ use tracing::warn;
 
 use crate::{Error, Result};
 
-const LOCKED: &str = "locked";
+const LOCKED: &str = "";
 
 /// For how long a lock may be held on a file that names no living process: by another starter, on its way.
 const START_LIMIT: Duration = Duration::from_secs(1);
@@ -233,7 +233,7 @@ mod tests {
         let place = Place::new();
         let pid_file = PidFile::take(&place.path()).unwrap();
         let text = std::fs::read_to_string(place.path()).unwrap();
-        assert_eq!(text, format!("{}\nlocked\n", std::process::id()));
+        assert_eq!(text, format!("{}\n\n", std::process::id()));
         drop(pid_file);
         assert_eq!(std::fs::read_dir(&place.0).unwrap().count(), 0);
     }
@@ -259,13 +259,9 @@ mod tests {
 
     #[test]
     fn what_a_dead_process_left_is_taken() {
-        for text in [
-            "",
-            "\n",
-            &format!("{NOBODY}\n"),
-            &format!("  {NOBODY} \nmore\n"),
-            &format!("{NOBODY}\nlocked\n"),
-        ] {
+        for text in
+            ["", "\n", &format!("{NOBODY}\n"), &format!("  {NOBODY} \nmore\n"), &format!("{NOBODY}\n\n")]
+        {
             let place = Place::with(text);
             let _ours = PidFile::take(&place.path()).unwrap_or_else(|error| panic!("{text:?}: {error}"));
             assert_eq!(running(&place.path()).unwrap(), Some(Pid::this()));
@@ -274,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_number_given_to_another_process_does_not_keep_ours_out() {
-        let place = Place::with(&format!("{}\nlocked\n", living_process()));
+        let place = Place::with(&format!("{}\n\n", living_process()));
         assert_eq!(running(&place.path()).unwrap(), None);
         PidFile::take(&place.path()).unwrap();
     }

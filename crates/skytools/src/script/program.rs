@@ -3,10 +3,12 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Id};
 use tracing::{debug, warn};
 
-use crate::script::launch::launch;
+use crate::script::launch::{Action, launch};
+use crate::script::loader::PidFile;
 use crate::script::log::LOG_KEYS;
 use crate::script::switches::{self, Asked};
 use crate::script::{COMMON_KEYS, Job, Key, KeyGroup, Script, Subcommand};
@@ -22,6 +24,7 @@ pub struct Program {
     pub(super) sections: Vec<&'static str>,
     pub(super) groups: Vec<KeyGroup>,
     pub(super) switches: Vec<Arg>,
+    beside: Vec<Id>,
     pub(super) examples: Vec<(&'static str, &'static str)>,
     pub(super) commands: Vec<Subcommand>,
 }
@@ -38,6 +41,7 @@ impl Program {
             sections: vec![name],
             groups: vec![KeyGroup { title: "Log", keys: LOG_KEYS }, COMMON_KEYS],
             switches: Vec::new(),
+            beside: Vec::new(),
             examples: Vec::new(),
             commands: Vec::new(),
         }
@@ -79,6 +83,12 @@ impl Program {
         self
     }
 
+    /// A switch with which it does something beside the job that runs: without the pid file.
+    pub(crate) fn switch_beside(mut self, switch: Arg) -> Self {
+        self.beside.push(switch.get_id().clone());
+        self.switch(switch)
+    }
+
     /// A command line for the help to show, without the name of the program, and what it does.
     #[must_use]
     pub fn example(mut self, line: &'static str, does: &'static str) -> Self {
@@ -91,7 +101,12 @@ impl Program {
     pub fn main<J: Job>(self, job: impl FnOnce(&mut Script, &ArgMatches) -> Result<J>) -> ExitCode {
         self.end(|matches| match self.asked(matches)? {
             Asked::Answered(status) => Ok(status),
-            Asked::Work(loader, action) => {
+            Asked::Work(mut loader, action) => {
+                let given =
+                    |switch: &Id| matches.value_source(switch.as_str()) == Some(ValueSource::CommandLine);
+                if matches!(action, Action::Run { .. }) && self.beside.iter().any(given) {
+                    loader = loader.with_pidfile(PidFile::None);
+                }
                 launch(&loader, action, switches::verbosity(matches), async |script| {
                     log_findings(script);
                     let mut job = job(script, matches)?;
@@ -133,7 +148,7 @@ pub(super) fn log_findings(script: &Script) {
 }
 
 /// Prints for those who read it, or pipe it to who reads only the beginning.
-pub(super) fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("print")(error)),
         _ => Ok(()),

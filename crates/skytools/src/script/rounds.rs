@@ -157,11 +157,11 @@ impl Script {
         };
         match taken {
             Ok(pace) => {
-                info!("configuration read again");
+                info!("Config reloaded");
                 Some(pace)
             }
             Err(error) => {
-                error!("configuration not read again, the old one stays in force: {error}");
+                error!("Config not reloaded, the old one stays in force: {error}");
                 None
             }
         }

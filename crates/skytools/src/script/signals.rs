@@ -9,7 +9,9 @@
 //!
 //! At once means that the work is dropped: connections close, and their servers roll back. Listening has a thread of
 //! its own, so a job that hogs the runtime does not keep the process alive: after [`LAST_MOMENT`] the thread ends it.
+//! That thread never waits for the log, which is as slow as whoever reads it.
 
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,7 +82,8 @@ impl Signals {
             for signal in self.0.forever() {
                 if let Some(fate) = told(signal, &mut interrupts, &stop, &reload, &log) {
                     let _ = end.set(fate);
-                    info!("ending at once");
+                    let logged = aside(|| info!("ending at once"));
+                    let _ = logged.recv_timeout(LAST_MOMENT);
                     stop.at_once();
                     thread::sleep(LAST_MOMENT);
                     if let Some(pid_file) = &pid_file {
@@ -106,17 +109,17 @@ fn told(
     match signal {
         SIGHUP => {
             if let Some(log) = log.upgrade() {
-                log.reopen();
+                aside(move || log.reopen());
             }
             reload.ask();
         }
         SIGINT => match interrupts.next(Instant::now()) {
             Interrupt::First => {
-                info!("interrupted: ending after this round");
+                aside(|| info!("interrupted: ending after this round"));
                 stop.after_round();
             }
             Interrupt::Again => {
-                info!("interrupted again: ending before the next event");
+                aside(|| info!("interrupted again: ending before the next event"));
                 stop.between_events();
             }
             Interrupt::Impatient => return Some(Fate::Status(1)),
@@ -124,6 +127,17 @@ fn told(
         _ => return Some(Fate::Killed(signal)),
     }
     None
+}
+
+/// Does what may have to wait for the log, and tells when it is done.
+fn aside(task: impl FnOnce() + Send + 'static) -> Receiver<()> {
+    let (tell, done) = channel();
+    // Without a thread it stays undone, and the receiver hears of it at once.
+    let _ = thread::Builder::new().name("signal told".to_owned()).spawn(move || {
+        task();
+        let _ = tell.send(());
+    });
+    done
 }
 
 fn failed() -> impl FnOnce(std::io::Error) -> Error {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::EnumValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
 use crate::Result;
 use crate::script::launch::{Action, Control, Verbosity};
@@ -73,10 +73,9 @@ impl Program {
                 flag("stop", "Let it end when its round is done (SIGINT)").short('s'),
                 flag("kill", "Let it end at once (SIGTERM)").short('k'),
                 flag("must-run", "With these, exit with status 1 when no process is running")
-                    .requires("action")
-                    .conflicts_with("daemon"),
+                    .requires("signal"),
             ])
-            .group(clap::ArgGroup::new("action").args(["daemon", "reload", "stop", "kill"]))
+            .group(ArgGroup::new("signal").args(["reload", "stop", "kill"]).conflicts_with("daemon"))
             .arg(
                 Arg::new("generate")
                     .long("generate")

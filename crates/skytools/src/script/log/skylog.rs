@@ -52,8 +52,12 @@ pub(super) fn read(path: &Path, origin: &Arc<Origin>) -> Result<(Option<Level>, 
             }
         }
     }
-    Ok((loggers.iter().find_map(|logger| logger.level), outputs))
+    // The root's level never counted: what has none of its own follows the switches.
+    let own = loggers.iter().filter(|logger| logger.section != ROOT);
+    Ok((own.into_iter().find_map(|logger| logger.level), outputs))
 }
+
+const ROOT: &str = "logger_root";
 
 struct Skylog<'a> {
     ini: Ini,
@@ -104,6 +108,12 @@ impl Kind {
                     keep: number(1, 3)?.try_into().map_err(|_| "backupCount is too large")?,
                 }
             }
+            ("FileHandler", [Text(path), mode @ ..])
+                if [&[][..], &[Text("a".to_owned())]].contains(&mode) =>
+            {
+                Self::File { path: path.clone(), max_bytes: 0, keep: 0 }
+            }
+            ("FileHandler", _) => return Err("the argument is a path".to_owned()),
             ("skylog.SysLogHandler" | "skylog.SysLogHostnameHandler", []) => {
                 Self::Syslog { address: local(), facility: syslog::USER, with_host }
             }
@@ -203,7 +213,7 @@ impl Skylog<'_> {
             }
             name = name.rsplit_once('.').map_or("", |(above, _)| above);
         }
-        if chain.last().is_none_or(|logger| logger.section != "logger_root") {
+        if chain.last().is_none_or(|logger| logger.section != ROOT) {
             return Err(Error::usage(format!("{}: [loggers] keys: there is no root", self.name)));
         }
         Ok(chain)

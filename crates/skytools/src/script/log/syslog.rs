@@ -24,7 +24,7 @@ impl Syslog {
         let line = self.format.line(record);
         let text = fitting(&line);
         if self.with_host {
-            format!("<{priority}>{} {}: {text}", record.origin.host, record.origin.service)
+            format!("<{priority}> {} {} {text}", record.origin.host, record.origin.service)
         } else {
             format!("<{priority}>{text}")
         }
@@ -89,7 +89,7 @@ mod tests {
         let golden = ["<15>tõrge", "<15>tõrge", "<14>tõrge", "<12>tõrge", "<11>tõrge", "<10>tõrge"];
         assert_eq!(datagrams(USER, false), golden);
         assert_eq!(datagrams(facility("local7").expect("a facility"), false)[2], "<190>tõrge");
-        assert_eq!(datagrams(USER, true)[2], "<14>db1 londiste: tõrge");
+        assert_eq!(datagrams(USER, true)[2], "<14> db1 londiste tõrge");
     }
 
     #[test]
