@@ -9,7 +9,7 @@ use skytools::db::{Connection, Connections, Isolation, Options, RETRY_KEYS, Retr
 use skytools::script::{Config, Stop};
 use skytools::{Error, Result};
 
-use crate::kit::{Workplace, conninfo, wait};
+use crate::kit::{Workplace, config, conninfo, wait};
 
 fn open(conninfo: &str) -> Result<Connection> {
     wait(Connection::open("db", conninfo, Options::default()))
@@ -379,4 +379,48 @@ fn programs_honour_services_and_variables() {
     let output = copier.env("PGUSER", "postgres").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(session.column::<String>("select data from t", &[]), ["payloadwriter"]);
+}
+
+#[test]
+fn nothing_that_is_shown_for_debugging_has_a_password() {
+    let database = Database::fresh("debug");
+    let conninfo = format!("{} password=hunter2", conninfo(&database));
+    let config = config(&conninfo, &[]);
+    let mut connections = Connections::default();
+    let connection = wait(connections.get("src_db", &conninfo)).unwrap();
+    let refused = open(&format!("{conninfo} port=1 application_name=hunter2")).unwrap_err();
+    let mut script = skytools::script::Script::new(config.clone());
+    wait(script.db("src_db")).unwrap();
+    for shown in [
+        format!("{connections:?}"),
+        format!("{connection:?}"),
+        format!("{config:?}"),
+        format!("{script:?}"),
+        format!("{refused:?} {refused}"),
+        format!("{:?}", skytools::db::Conninfo::parse(&conninfo)),
+    ] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(!shown.is_empty());
+    }
+
+    let folder = Workplace::new();
+    let file = folder.write("job.ini", "[job]\nsrc_db = dbname=a password=hunter2\n");
+    let ini = skytools::script::Ini::read(&file).unwrap();
+    assert!(format!("{ini:?}").contains("src_db"));
+    assert!(!format!("{ini:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_connect_string_that_cannot_be_ends_no_loop_but_is_refused_in_a_file() {
+    for conninfo in ["host=a sslmode=maybe", "host=a port=x", "nonsense", "service=none_of_them"] {
+        let refused = open(conninfo).unwrap_err();
+        assert!(!refused.ends_program() && refused.to_string().starts_with("db: "), "{refused}");
+    }
+    let key = [skytools::script::Key::required("src_db", skytools::script::Kind::Connection, "A database.")];
+    let keys: &'static [_] = Box::leak(Box::new(key));
+    let read = |conninfo| Config::from_pairs("test", &[keys], [("src_db", conninfo)]);
+    for conninfo in ["host=a sslmode=maybe", "host=a port=x", "nonsense"] {
+        assert!(matches!(read(conninfo), Err(Error::Usage(_))), "{conninfo}");
+    }
+    assert!(read("service=none_of_them").is_ok());
 }

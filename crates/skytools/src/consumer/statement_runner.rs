@@ -36,7 +36,6 @@ pub const STATEMENT_KEYS: &[Key] = &[
 ];
 
 /// Runs the statement of [`STATEMENT_KEYS`] for each event.
-#[derive(Debug)]
 pub struct StatementRunner {
     text: String,
     statement: Template,
@@ -45,7 +44,6 @@ pub struct StatementRunner {
 }
 
 /// For which events, and in which transaction.
-#[derive(Debug)]
 enum Scope {
     /// Changes of rows, each in a transaction of its own, which can be tried again.
     EachChange { conninfo: String, retry: Retry },

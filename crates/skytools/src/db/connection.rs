@@ -62,7 +62,9 @@ struct Session {
 }
 
 impl Connection {
-    /// Connects. `name` is how messages call the connection, `conninfo` is as libpq wants it.
+    /// Connects. `name` is how messages call the connection, `conninfo` is as libpq wants it. One that is not is
+    /// [`Error::Bad`], which a loop survives: it may come from a database. Those of a program's keys were
+    /// [looked at](Conninfo::check) when its file was read.
     pub async fn open(name: &str, conninfo: &str, options: Options) -> Result<Self> {
         Self::open_for(name, conninfo, options, None, Arc::default()).await
     }
@@ -76,8 +78,7 @@ impl Connection {
         notified: Arc<Notify>,
     ) -> Result<Self> {
         let named = |error| match error {
-            Error::Usage(message) => Error::Usage(format!("{name}: {message}")),
-            Error::Bad(message) => Error::Bad(format!("{name}: {message}")),
+            Error::Usage(message) | Error::Bad(message) => Error::Bad(format!("{name}: {message}")),
             Error::Io { what, source } => Error::Io { what: format!("{name}: {what}"), source },
             other => other,
         };

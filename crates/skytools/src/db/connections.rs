@@ -1,6 +1,7 @@
 //! The open connections of a program, by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,20 @@ use crate::db::{Connection, Options};
 use crate::{Error, Result};
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Connections {
     application_name: Option<String>,
     open: BTreeMap<String, (String, Connection)>,
     defaults: BTreeMap<String, Options>,
     channels: BTreeMap<String, BTreeSet<String>>,
     notified: Arc<Notify>,
+}
+
+/// Without connect strings, which may hold passwords.
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.open.iter().map(|(name, (_, connection))| (name, connection))).finish()
+    }
 }
 
 impl Connections {

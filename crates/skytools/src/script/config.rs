@@ -1,6 +1,7 @@
 //! The values of a program's section, as typed as its keys say.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::script::ini::Ini;
@@ -18,13 +19,23 @@ use crate::{Error, Result};
 ///
 /// # Panics
 /// The getters panic on a key that is not among the program's: that is a mistake in the program, not in its file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     service_name: String,
     keys: Vec<Key>,
     values: BTreeMap<String, String>,
     unknown: Vec<String>,
     warnings: Vec<String>,
+}
+
+/// Without values: some are connect strings with passwords.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("service_name", &self.service_name)
+            .field("set", &self.values.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {

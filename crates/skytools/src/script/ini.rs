@@ -25,12 +25,19 @@ pub struct Ini {
 pub type Section = BTreeMap<String, Entry>;
 
 /// A value as it was written, continuation lines included, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Entry {
     /// The text, before interpolation.
     pub text: String,
     /// Where it stands.
     pub place: Place,
+}
+
+/// Without the text, which may be a password.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({})", self.place)
+    }
 }
 
 /// A line of a file.

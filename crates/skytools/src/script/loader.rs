@@ -1,5 +1,6 @@
 //! What a configuration is read from, kept so that it can be read again.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::script::ini::Ini;
@@ -8,13 +9,20 @@ use crate::script::{Config, Key, KeyGroup};
 use crate::{Error, Result};
 
 /// The sources of a [`Config`]: an INI file, and what overrides it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loader {
     file: PathBuf,
     sections: Vec<&'static str>,
     keys: Vec<Key>,
     overrides: Vec<(String, String)>,
     pidfile: PidFile,
+}
+
+/// Without what overrides the file: `--set` may hold a password.
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Loader").field(&self.file).finish()
+    }
 }
 
 /// Which process file the keys' `pidfile` is to this run.

@@ -9,7 +9,7 @@ use crate::script::{Key, Presence, value};
 use crate::{Error, Result};
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Reading {
     /// The values that are not empty, references replaced, by the names of the keys.
     pub values: BTreeMap<String, String>,

@@ -19,7 +19,10 @@ pub fn check(kind: Kind, text: &str) -> Result<(), String> {
         Kind::Float => float(text).err(),
         Kind::Flag => flag(text).err(),
         Kind::Bytes => bytes(text).err(),
-        Kind::Connection => return Conninfo::parse(text).map(drop).map_err(|error| error.to_string()),
+        Kind::Connection => {
+            let checked = Conninfo::parse(text).and_then(|conninfo| conninfo.check());
+            return checked.map_err(|error| error.to_string());
+        }
         Kind::Text | Kind::List | Kind::Dict | Kind::File | Kind::Interval => None,
     };
     why.map_or(Ok(()), |why| Err(format!("{text:?} {why}")))

@@ -91,10 +91,18 @@ mod tests {
 
     #[test]
     fn those_of_a_server_of_old() {
-        let low: Vec<i32> = (1..15).map(|n| hashtext_until_8_3(&"x".repeat(n * 5 - 1)) & 0xffff).collect();
-        assert_eq!(
-            low,
-            [22138, 30334, 16914, 4319, 5551, 61835, 39319, 48424, 20096, 9995, 5176, 24179, 43550, 63094]
-        );
+        let hashes = [
+            ("", -863449762),
+            ("a", 542836691),
+            ("hello", 1685722881),
+            ("hello world", 410225754),
+            ("abcdefghijk", -463449216),
+            ("abcdefghijkl", -582391550),
+            ("abcdefghijklmnopqrstuvwxyz", -636206905),
+            ("Tõrva", -1138809415),
+        ];
+        for (text, hash) in hashes {
+            assert_eq!(hashtext_until_8_3(text), hash);
+        }
     }
 }

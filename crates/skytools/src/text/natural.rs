@@ -1,15 +1,14 @@
 //! The order in which people sort names with numbers: `a9` before `a10`.
 
 use std::cmp::Ordering;
-use std::iter::Peekable;
-use std::str::CharIndices;
 
-/// How numbers and what is between them are compared. What is no number is compared character by character.
+/// How numbers and the texts between them are compared. A text that ends comes before one that goes on, whatever
+/// number follows it: `a9` before `a.`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Natural {
     /// Numbers by their value.
     Numbers,
-    /// As versions: numbers with a leading zero as fractions (`007` before `07` before `7`), and `~` before everything,
+    /// As versions: numbers with leading zeros as fractions (`007` before `07` before `7`), and `~` before everything,
     /// also before the end (`2~rc1` before `2`).
     Versions,
 }
@@ -18,12 +17,12 @@ impl Natural {
     /// Which of two texts comes first.
     #[must_use]
     pub fn compare(self, left: &str, right: &str) -> Ordering {
-        let (mut left, mut right) = (pieces(left), pieces(right));
+        let (mut left, mut right) = (self.pieces(left), self.pieces(right));
         loop {
             let order = match (left.next(), right.next()) {
                 (None, None) => return Ordering::Equal,
-                (Some(Piece::Number(left)), Some(Piece::Number(right))) => self.compare_numbers(left, right),
-                (left, right) => self.rank(left).cmp(&self.rank(right)),
+                (Some(left), Some(right)) => self.compare_pieces(left, right),
+                (left, right) => self.first_rank(left).cmp(&self.first_rank(right)),
             };
             if order.is_ne() {
                 return order;
@@ -37,44 +36,68 @@ impl Natural {
         self.compare(&left.to_lowercase(), &right.to_lowercase())
     }
 
-    fn compare_numbers(self, left: &str, right: &str) -> Ordering {
-        if self == Self::Versions && (left.starts_with('0') || right.starts_with('0')) {
-            return left.cmp(right);
+    fn compare_pieces(self, left: Piece, right: Piece) -> Ordering {
+        match (left, right) {
+            (Piece::Zeros(left), Piece::Zeros(right)) => right.cmp(&left),
+            (Piece::Zeros(_), Piece::Number(_)) => Ordering::Less,
+            (Piece::Number(_), Piece::Zeros(_)) => Ordering::Greater,
+            (Piece::Number(left), Piece::Number(right)) => {
+                left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+            }
+            (Piece::Text(left), Piece::Text(right)) => {
+                let ranks = |text: &str| {
+                    text.chars().map(Some).chain([None]).map(|c| self.rank(c)).collect::<Vec<_>>()
+                };
+                ranks(left).cmp(&ranks(right))
+            }
+            (left, right) => self.first_rank(Some(left)).cmp(&self.first_rank(Some(right))),
         }
-        let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
-        left.len().cmp(&right.len()).then_with(|| left.cmp(right))
     }
 
-    /// Where a piece stands among others, if not both are numbers.
-    fn rank(self, piece: Option<Piece>) -> (u8, char) {
-        match piece {
-            Some(Piece::Other('~')) if self == Self::Versions => (0, '~'),
-            None => (1, '\0'),
-            Some(Piece::Number(digits)) => (2, digits.chars().next().unwrap_or('0')),
-            Some(Piece::Other(character)) => (2, character),
+    /// Where a character stands among others; `None` is the end.
+    fn rank(self, character: Option<char>) -> (u8, Option<char>) {
+        match character {
+            Some('~') if self == Self::Versions => (0, character),
+            None => (1, None),
+            Some(_) => (2, character),
         }
+    }
+
+    fn first_rank(self, piece: Option<Piece>) -> (u8, Option<char>) {
+        self.rank(piece.map(|piece| match piece {
+            Piece::Text(text) => text.chars().next().unwrap_or_default(),
+            Piece::Zeros(_) | Piece::Number(_) => '0',
+        }))
+    }
+
+    fn pieces(self, text: &str) -> impl Iterator<Item = Piece<'_>> {
+        let mut rest = text;
+        let mut is_fraction = false;
+        std::iter::from_fn(move || {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let zeros = rest.bytes().take_while(|byte| *byte == b'0').count();
+            let (piece, length) = if digits == 0 || is_fraction {
+                let other = rest[digits..].find(|c: char| c.is_ascii_digit());
+                let length = other.map_or(rest.len(), |other| digits + other);
+                (Piece::Text(&rest[..length]), length)
+            } else if zeros > 0 && self == Self::Versions {
+                (Piece::Zeros(zeros), zeros)
+            } else {
+                (Piece::Number(&rest[zeros..digits]), digits)
+            };
+            is_fraction = matches!(piece, Piece::Zeros(_));
+            rest = &rest[length..];
+            (length > 0).then_some(piece)
+        })
     }
 }
 
 enum Piece<'a> {
-    /// Its digits.
+    /// How many are leading in a version's number. What follows, also digits, is text.
+    Zeros(usize),
+    /// Its digits from the first that is no zero.
     Number(&'a str),
-    Other(char),
-}
-
-fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut characters: Peekable<CharIndices> = text.char_indices().peekable();
-    std::iter::from_fn(move || {
-        let (start, first) = characters.next()?;
-        if !first.is_ascii_digit() {
-            return Some(Piece::Other(first));
-        }
-        let mut end = start + 1;
-        while characters.next_if(|(_, next)| next.is_ascii_digit()).is_some() {
-            end += 1;
-        }
-        Some(Piece::Number(&text[start..end]))
-    })
+    Text(&'a str),
 }
 
 #[cfg(test)]
@@ -94,6 +117,8 @@ mod tests {
                 ("", "a"),
                 ("-1", "1"),
                 ("1", "a"),
+                ("a9", "a."),
+                (".", "1"),
                 ("99999999999999999999998", "99999999999999999999999"),
                 ("x1y2", "x1y10"),
                 ("B", "a"),
@@ -108,9 +133,17 @@ mod tests {
 
     #[test]
     fn versions_have_release_candidates_and_fractions() {
-        let sorted = ["", "v2~~", "v2~rc1", "v2", "v2.0", "v2.00", "v2.007", "v2.07", "v2.7", "v2.10", "v2a"];
-        for (less, more) in sorted.iter().zip(&sorted[1..]) {
-            assert_eq!(Versions.compare(less, more), Ordering::Less, "{less} {more}");
+        // In the order of Skytools 3.8.
+        let sorted = [
+            "~~", "~", "~9", "~ ", "~a", "", "00", "0010", "002", "009", "00a", "0", "0.5", "01", "02",
+            "0209a", "0210", "02a9", "02a10", "0a", "1~", "1", "1.", "1a", "2", "10", "10a", ":", "a~", "a",
+            "a0", "a1b", "a b", "a-b", "a.", "v2~~", "v2~rc1", "v2", "v2.00", "v2.007", "v2.0", "v2.07",
+            "v2.7", "v2.10", "v2a", "x000", "x00", "x0",
+        ];
+        for (at, less) in sorted.iter().enumerate() {
+            for more in &sorted[at + 1..] {
+                assert_eq!(Versions.compare(less, more), Ordering::Less, "{less} {more}");
+            }
         }
         for (less, more) in [("007", "07"), ("07", "7"), ("1.9", "1.10"), ("v2~rc1", "v2")] {
             assert_eq!(Versions.compare(less, more), Ordering::Less, "{less} {more}");

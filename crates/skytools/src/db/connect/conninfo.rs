@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::db::connect::{keyword, uri};
+use crate::db::connect::{keyword, settings, uri};
 use crate::{Error, Result};
 
 /// A connect string, taken apart: keywords, each once, and their values. Shown (`{}` and `{:?}`), it ends before its
@@ -20,6 +20,12 @@ impl Conninfo {
             Some(rest) => uri::parse(rest),
             None => parse_pairs(text),
         }
+    }
+
+    /// Whether every value is one that its keyword can have. What services, variables and files add is not looked at:
+    /// they may be others when it comes to connecting.
+    pub fn check(&self) -> Result<()> {
+        settings::check(self)
     }
 
     /// The value of a keyword.
@@ -46,6 +52,10 @@ impl Conninfo {
             None => self.0.push((keyword, value)),
         }
         Some(())
+    }
+
+    pub(super) fn remove(&mut self, keyword: &str) {
+        self.0.retain(|(known, _)| *known != keyword);
     }
 
     /// Takes over what `extra` says, also in place of what was there.

@@ -29,6 +29,11 @@ impl Environment {
         Self { variables, user: user.map(|user| user.name), home }
     }
 
+    /// Without variables and files.
+    pub fn of_nobody() -> Self {
+        Self { user: Some("nobody".to_owned()), ..Self::default() }
+    }
+
     /// The value of a variable, if it is set.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 
-use crate::db::connect::hosts::{Host, hosts};
+use crate::db::connect::hosts::{Host, Place, hosts};
 use crate::db::connect::keyword::{self, KEYWORDS};
 use crate::db::connect::{Conninfo, Environment, pass_file, service_file, tls};
 use crate::{Error, Result};
@@ -79,12 +79,13 @@ impl Settings {
         if !options.is_empty() {
             startup.options(options);
         }
-        let tls = tls::Tls::new(&all, environment)?;
+        let mut hosts = hosts(&all)?;
+        let is_local = hosts.iter().all(|host| matches!(host.place, Place::Socket(_)));
+        let tls = tls::Tls::new(&all, environment, is_local)?;
         if tls.direct {
             startup.ssl_negotiation(SslNegotiation::Direct);
         }
 
-        let mut hosts = hosts(&all)?;
         let file = text("passfile").map(PathBuf::from).or_else(|| environment.in_home(".pgpass"));
         for host in &mut hosts {
             host.password = text("password").map(str::to_owned).or_else(|| {
@@ -92,19 +93,21 @@ impl Settings {
             });
         }
         let keepalive = Keepalive {
-            idle: number(&all, "keepalives_idle")?.unwrap_or(240),
-            interval: number(&all, "keepalives_interval")?.unwrap_or(15),
-            count: number(&all, "keepalives_count")?.unwrap_or(4),
+            idle: above_zero(&all, "keepalives_idle")?.unwrap_or(240),
+            interval: above_zero(&all, "keepalives_interval")?.unwrap_or(15),
+            count: above_zero(&all, "keepalives_count")?.unwrap_or(4),
         };
         Ok(Self {
             hosts,
             in_any_order: choice(&all, "load_balance_hosts", &[("disable", false), ("random", true)])?,
-            connect_timeout: match number::<i64>(&all, "connect_timeout")?.unwrap_or(15) {
-                seconds @ 1.. => Some(Duration::from_secs(seconds.unsigned_abs())),
-                _ => None,
+            connect_timeout: match number(&all, "connect_timeout")? {
+                None => Some(Duration::from_secs(15)),
+                Some(_) => {
+                    above_zero(&all, "connect_timeout")?.map(|limit| Duration::from_secs(limit.into()))
+                }
             },
-            keepalive: (number::<i32>(&all, "keepalives")? != Some(0)).then_some(keepalive),
-            tcp_user_timeout: number(&all, "tcp_user_timeout")?.filter(|limit| *limit > 0),
+            keepalive: (number(&all, "keepalives")? != Some(0)).then_some(keepalive),
+            tcp_user_timeout: above_zero(&all, "tcp_user_timeout")?,
             required_peer: text("requirepeer").map(str::to_owned),
             wanted: choice(
                 &all,
@@ -121,6 +124,16 @@ impl Settings {
             tls,
             startup,
         })
+    }
+}
+
+/// See [`Conninfo::check`].
+pub fn check(given: &Conninfo) -> Result<()> {
+    let mut alone = given.clone();
+    alone.remove("service");
+    match Settings::new(&alone, None, &Environment::of_nobody()) {
+        Err(wrong @ Error::Usage(_)) => Err(wrong),
+        _ => Ok(()),
     }
 }
 
@@ -178,16 +191,22 @@ fn options(given: Option<&str>, environment: &Environment) -> String {
     options.join(" ")
 }
 
-/// A whole number; `None` where there is no value.
-fn number<T: std::str::FromStr>(all: &Conninfo, keyword: &str) -> Result<Option<T>> {
-    let Some(value) = all.get(keyword).filter(|value| !value.is_empty()) else { return Ok(None) };
+/// A whole number; `None` where nothing is said.
+fn number(all: &Conninfo, keyword: &str) -> Result<Option<i32>> {
+    let Some(value) = all.get(keyword) else { return Ok(None) };
     let wrong = |_| Error::usage(format!("invalid integer value {value:?} for connection option {keyword}"));
     value.trim().parse().map(Some).map_err(wrong)
 }
 
-/// One of several words; the first, where there is no value.
+/// One that counts where it is above zero.
+fn above_zero(all: &Conninfo, keyword: &str) -> Result<Option<u32>> {
+    Ok(number(all, keyword)?.and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0))
+}
+
+/// One of several words; the first, where nothing is said. An empty one is none of them, as with libpq: it may come
+/// from a template that was not filled in, and must not weaken an `sslmode`.
 pub(super) fn choice<T: Copy>(all: &Conninfo, keyword: &str, choices: &[(&str, T)]) -> Result<T> {
-    let Some(value) = all.get(keyword).filter(|value| !value.is_empty()) else { return Ok(choices[0].1) };
+    let Some(value) = all.get(keyword) else { return Ok(choices[0].1) };
     let chosen = choices.iter().find(|(word, _)| *word == value).map(|(_, choice)| *choice);
     chosen.ok_or_else(|| Error::usage(format!("invalid {keyword} value: {value:?}")))
 }

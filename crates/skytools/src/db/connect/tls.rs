@@ -53,8 +53,9 @@ enum Roots {
 }
 
 impl Tls {
-    /// Reads the keywords that begin with `ssl`; the files are looked for in `~/.postgresql` where nothing is said.
-    pub fn new(all: &Conninfo, environment: &Environment) -> Result<Self> {
+    /// Reads the keywords that begin with `ssl`; the files are looked for in `~/.postgresql` where nothing is said. No
+    /// mode asks anything of servers that are all behind Unix sockets (`is_local`).
+    pub fn new(all: &Conninfo, environment: &Environment, is_local: bool) -> Result<Self> {
         let text = |keyword| all.get(keyword).filter(|value: &&str| !value.is_empty());
         let mut modes = vec![
             ("prefer", Mode::Prefer),
@@ -78,6 +79,7 @@ impl Tls {
                 "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full",
             ));
         }
+        let mode = if is_local { Mode::Disable } else { mode };
         let file = |keyword, usual: &str| match text(keyword) {
             Some(file) => Some(PathBuf::from(file)),
             None => environment.in_home(".postgresql").map(|folder| folder.join(usual)),
@@ -93,12 +95,17 @@ impl Tls {
                 revoked.push(entry.map_err(failed())?.path());
             }
         }
-        let versions = &[("TLSv1.2", 2), ("TLSv1", 0), ("TLSv1.1", 1), ("TLSv1.3", 3)];
-        let least = choice(all, "ssl_min_protocol_version", versions)?;
-        let most = match text("ssl_max_protocol_version") {
-            Some(_) => choice(all, "ssl_max_protocol_version", versions)?,
-            None => 3,
+        let version = |keyword, usual| {
+            let known = ["", "tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"];
+            let value = all.get(keyword).unwrap_or_default();
+            match known.iter().position(|version| version.eq_ignore_ascii_case(value)) {
+                Some(0) => Ok(usual),
+                Some(number) => Ok(number - 1),
+                None => Err(Error::usage(format!("invalid {keyword} value: {value:?}"))),
+            }
         };
+        let (least, most) =
+            (version("ssl_min_protocol_version", 2)?, version("ssl_max_protocol_version", 3)?);
         let versions: Vec<_> = [(2, &TLS12), (3, &TLS13)]
             .iter()
             .filter(|(v, _)| (least..=most).contains(v))

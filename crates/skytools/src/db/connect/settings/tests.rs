@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::*;
-use crate::db::connect::hosts::Place;
 
 fn settings(conninfo: &str, variables: &[(&str, &str)]) -> Result<Settings> {
     let environment = Environment::made_of(variables, Path::new("/nonexistent"));
@@ -27,7 +26,7 @@ fn what_nobody_says_is_as_libpq_has_it() {
     assert_eq!(settings.startup.get_application_name(), Some("job"));
     assert_eq!(settings.connect_timeout, Some(Duration::from_secs(15)));
     assert_eq!(settings.keepalive, Some(Keepalive { idle: 240, interval: 15, count: 4 }));
-    assert_eq!(settings.tls.mode, tls::Mode::Prefer);
+    assert_eq!(self::settings("host=a", &[]).unwrap().tls.mode, tls::Mode::Prefer);
     assert_eq!(hosts("", &[]), ["Socket(\"/var/run/postgresql\") 5432", "Socket(\"/tmp\") 5432"]);
 }
 
@@ -88,6 +87,13 @@ fn hosts_addresses_and_ports_are_lists_that_match() {
 fn what_cannot_be_is_refused() {
     for (conninfo, expected) in [
         ("sslmode=maybe", "invalid sslmode value: \"maybe\""),
+        ("sslmode=", "invalid sslmode value: \"\""),
+        ("target_session_attrs=''", "invalid target_session_attrs value: \"\""),
+        ("connect_timeout=''", "invalid integer value \"\" for connection option connect_timeout"),
+        (
+            "tcp_user_timeout=9999999999",
+            "invalid integer value \"9999999999\" for connection option tcp_user_timeout",
+        ),
         ("connect_timeout=soon", "invalid integer value \"soon\" for connection option connect_timeout"),
         ("client_encoding=latin1", "client_encoding=latin1 is not supported in connect strings"),
         ("scram_client_key=secret", "scram_client_key=[...] is not supported in connect strings"),
@@ -97,14 +103,36 @@ fn what_cannot_be_is_refused() {
         ("ssl_max_protocol_version=TLSv1.1", "the TLS versions that are allowed are none of 1.2 and 1.3"),
         ("service=none", "definition of service \"none\" not found"),
         (
-            "sslmode=verify-ca sslrootcert=/nonexistent/root.crt",
+            "host=a sslmode=verify-ca sslrootcert=/nonexistent/root.crt",
             "root certificate file \"/nonexistent/root.crt\" does not exist: this sslmode needs it",
         ),
     ] {
         assert_eq!(error(conninfo), expected);
     }
     assert!(settings("client_encoding=UTF8 gssencmode=prefer replication=false", &[]).is_ok());
-    assert_eq!(settings("sslrootcert=system", &[]).unwrap().tls.mode, tls::Mode::VerifyFull);
+    assert_eq!(settings("host=a sslrootcert=system", &[]).unwrap().tls.mode, tls::Mode::VerifyFull);
+    assert!(settings("ssl_min_protocol_version=tlsv1.3 ssl_max_protocol_version=''", &[]).is_ok());
+}
+
+#[test]
+fn numbers_below_one_are_as_libpq_has_them() {
+    let told = settings(
+        "connect_timeout=0 keepalives_idle=0 keepalives_interval=-1 keepalives_count=' 7 ' tcp_user_timeout=-1",
+        &[],
+    )
+    .unwrap();
+    assert_eq!(told.connect_timeout, None);
+    assert_eq!(told.keepalive, Some(Keepalive { idle: 240, interval: 15, count: 7 }));
+    assert_eq!(told.tcp_user_timeout, None);
+    assert_eq!(settings("connect_timeout=-1", &[]).unwrap().connect_timeout, None);
+}
+
+#[test]
+fn sockets_need_no_certificates() {
+    for conninfo in ["sslmode=verify-full", "host=/run sslmode=verify-ca", "host=/run,@x sslmode=verify-ca"] {
+        assert_eq!(settings(conninfo, &[]).unwrap().tls.mode, tls::Mode::Disable, "{conninfo}");
+    }
+    assert!(settings("host=/run,a sslmode=verify-ca", &[]).is_err());
 }
 
 #[test]
@@ -130,4 +158,19 @@ fn each_host_has_its_password() {
     assert_eq!(passwords("host=a hostaddr=192.0.2.1"), [some("a")]);
     assert_eq!(passwords("host=a password=mine"), [some("mine")]);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_connect_string_is_checked_without_its_surroundings() {
+    let check = |conninfo| Conninfo::parse(conninfo).unwrap().check().map_err(|error| error.to_string());
+    for conninfo in [
+        "",
+        "service=none",
+        "dbname=a passfile=/none",
+        "host=a sslmode=verify-full sslrootcert=/none sslcrl=/none",
+    ] {
+        assert_eq!(check(conninfo), Ok(()), "{conninfo}");
+    }
+    assert_eq!(check("service=none sslmode=maybe").unwrap_err(), "invalid sslmode value: \"maybe\"");
+    assert_eq!(check("host=a port=x").unwrap_err(), "the port of host 1 is no number from 1 to 65535");
 }
