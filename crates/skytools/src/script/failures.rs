@@ -96,7 +96,7 @@ impl Failures {
 /// How a failed round is told in the log.
 pub fn crash(job_name: &str, error: &Error) -> String {
     let mut line = format!("Job {job_name} crashed: {error}");
-    match error {
+    match error.root() {
         Error::Database { query: Some(query), .. } => {
             line.push_str(&format!("; query: {}", shortened(query)))
         }
@@ -122,14 +122,14 @@ fn shortened(query: &str) -> String {
 /// What a kind of error may be called in `exception_quiet`: the SQLSTATE, its class, and the names that Python's
 /// database interface has for it, from the narrowest to the widest.
 pub(crate) fn names(error: &Error) -> Vec<&str> {
-    let mut names = match error {
+    let mut names = match error.root() {
         Error::Database { .. } | Error::Connect { .. } => match error.sqlstate() {
             Some(state) => sqlstate_names(state.code()),
             None => vec!["OperationalError", "InterfaceError", "DatabaseError", "Error"],
         },
         Error::Io { .. } => vec!["OSError", "IOError", "EnvironmentError"],
         Error::Usage(_) => vec!["UsageError"],
-        Error::Refused(_) | Error::Bad(_) | Error::Stopped | Error::Other(_) => vec![],
+        Error::Refused(_) | Error::Bad(_) | Error::Stopped | Error::Other(_) | Error::Event { .. } => vec![],
     };
     names.push("Exception");
     names
