@@ -150,7 +150,7 @@ impl Batch {
                 Ok(Some(event)) => {
                     let tagged = handle(&event).and_then(|verdict| batch.tag(&event, verdict));
                     if let Err(failed) = tagged {
-                        break Err(failed);
+                        break Err(failed.at(&event));
                     }
                 }
                 Ok(None) => break Ok(()),

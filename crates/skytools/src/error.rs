@@ -5,6 +5,8 @@ use std::io;
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use crate::consumer::Event;
+
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -48,6 +50,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An event could not be handled. Of what a server says only the message is told: its detail may show the row.
+    #[error("{event}: {}", source.brief())]
+    Event {
+        /// Which one: number, queue, type and table.
+        event: String,
+        /// Why.
+        source: Box<Error>,
+    },
     /// Data or a state that should not be.
     #[error("{0}")]
     Bad(String),
@@ -81,10 +91,37 @@ impl Error {
         Self::Other(error.into())
     }
 
+    /// Names the event at whose handling it came up, if that matters.
+    pub(crate) fn at(self, event: &Event) -> Self {
+        if self.ends_program() || self.is_lost_connection() || matches!(self, Self::Stopped) {
+            return self;
+        }
+        Self::Event { event: event.to_string(), source: Box::new(self) }
+    }
+
+    /// What it is, whichever event it came up with.
+    pub(crate) fn root(&self) -> &Self {
+        match self {
+            Self::Event { source, .. } => source.root(),
+            other => other,
+        }
+    }
+
+    /// Without what a server tells in its detail: that is often the row.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Self::Database { connection, source, .. } => match source.as_db_error() {
+                Some(error) => format!("{connection}: {}", error.message()),
+                None => self.to_string(),
+            },
+            _ => self.to_string(),
+        }
+    }
+
     /// The SQLSTATE, when a server raised it.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&SqlState> {
-        match self {
+        match self.root() {
             Self::Database { source, .. } => source.code(),
             Self::Connect { last, .. } => last.as_ref()?.code(),
             _ => None,
@@ -94,7 +131,7 @@ impl Error {
     /// Whether the way to the server is broken: nothing more can be done over the connection that it came from.
     #[must_use]
     pub fn is_lost_connection(&self) -> bool {
-        match self {
+        match self.root() {
             Self::Database { source, .. } => match source.as_db_error() {
                 Some(error) => matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
                 None => {

@@ -17,6 +17,9 @@ const TEXTS: [&str; 6] = ["type", "data", "extra1", "extra2", "extra3", "extra4"
 /// Events that go to the server at a time: enough for the rate of one big statement, little enough to be no burden.
 const BLOCK: usize = 1000;
 
+/// And no more once they have so many bytes: a message to the server has its limits.
+const BLOCK_BYTES: usize = 8 << 20;
+
 /// An event to be written. What is not said is NULL, but for its number and its time, which the server gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewEvent<'a> {
@@ -129,9 +132,12 @@ impl Producer {
         let mut count = 0;
         while self.takes_arrays().await? && events.peek().is_some_and(|event| !event.is_copy()) {
             let mut block = Vec::with_capacity(BLOCK);
+            let mut bytes = 0;
             while block.len() < BLOCK
+                && bytes < BLOCK_BYTES
                 && let Some(event) = events.next_if(|event| !event.is_copy())
             {
+                bytes += event.texts.iter().flatten().map(|text| text.len()).sum::<usize>();
                 block.push(event);
             }
             self.insert_block(&block).await?;

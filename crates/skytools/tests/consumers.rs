@@ -323,6 +323,29 @@ fn a_tick_wakes_a_consumer_that_would_sleep_for_an_hour() {
 }
 
 #[test]
+fn a_consumer_that_would_sleep_for_an_hour_notices_that_it_is_no_longer_told_of_ticks() {
+    let mut cluster = Cluster::builder().conf("shared_preload_libraries", "pgq").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    create(&mut session, "orders").unwrap();
+    worker().register(&mut session).unwrap();
+    let keys = [("queue_name", "orders"), ("loop_delay", "3600")];
+    let (sees, _worker) = see_at(&cluster.conninfo("postgres"), &keys);
+    let next = |session: &mut Session, number: usize| {
+        insert(session, "orders", "new", "").unwrap();
+        wait_until("the event", || sees.all().len() == number);
+    };
+    next(&mut session, 1);
+    session.exec("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test'");
+    next(&mut session, 2);
+    cluster.kill9();
+    cluster.start_again();
+    let mut session = cluster.connect("postgres");
+    next(&mut session, 3);
+    next(&mut session, 4);
+}
+
+#[test]
 fn switches_register_and_unregister() {
     for server in servers() {
         let database = Database::fresh_on(&server, "switches");
@@ -463,6 +486,210 @@ fn a_big_batch_takes_little_memory() {
     let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kilobytes: u32 = most.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(kilobytes < 50_000, "{kilobytes} kB at most");
+}
+
+#[test]
+fn big_events_are_read_as_few_at_a_time_as_was_asked_for() {
+    let (database, mut session) = scene(&Server::ours(), "big");
+    session.exec(
+        "create table result (length integer);
+         select pgq.insert_event('orders', 'note', repeat('x', 1000000)) from generate_series(1, 200);
+         select pgq.insert_event('orders', 'note', repeat('x', 20000000))",
+    );
+    tick_now(&mut session, "orders").unwrap();
+    let workplace = Workplace::new();
+    let source = conninfo(&database);
+    workplace.write(
+        "copier.ini",
+        &format!(
+            "[simple_serial_consumer]\nsrc_db = {source}\ndst_db = {source}\nqueue_name = orders\n\
+             consumer_name = worker\nloop_delay = 0.02\npgq_lazy_fetch = 1\n\
+             dst_query = insert into result values (length(%%(pgq.ev_data)s::text))\n"
+        ),
+    );
+    database.create_extensions(&["pgq_ext"]);
+    let copier = workplace.start("copier", env!("CARGO_BIN_EXE_simple_serial_consumer"), &["copier.ini"]);
+    wait_until_at_top(&mut session);
+    assert_eq!(session.one::<i64>("select sum(length) from result", &[]), 220_000_000);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", copier.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u32 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kilobytes < 150_000, "{kilobytes} kB at most");
+}
+
+#[test]
+fn fields_that_are_null_stay_so() {
+    for server in servers() {
+        let (database, mut session) = scene(&server, "null");
+        session.exec(
+            "select pgq.insert_event('orders', null, null, null, '', null, 'four');
+             select pgq.insert_event('orders', '', '', 'one', null, 'three', null)",
+        );
+        tick_now(&mut session, "orders").unwrap();
+        struct Fields(Arc<Mutex<Vec<[Option<String>; 6]>>>);
+        impl Handler for Fields {
+            async fn event(&mut self, event: &Event, _batch: &mut Batch) -> Result<Verdict> {
+                let texts = [
+                    event.kind(),
+                    event.data(),
+                    event.extra1(),
+                    event.extra2(),
+                    event.extra3(),
+                    event.extra4(),
+                ];
+                assert_eq!((event.queue(), event.retry()), ("orders", None));
+                self.0.lock().unwrap().push(texts.map(|text| text.map(str::to_owned)));
+                Ok(Verdict::Done)
+            }
+        }
+        let fields = Arc::new(Mutex::new(Vec::new()));
+        let handler = Fields(Arc::clone(&fields));
+        let _worker = Worker::start(config(&conninfo(&database), &[("queue_name", "orders")]), |script| {
+            Consumer::new(script, "src_db", handler)
+        });
+        wait_until_at_top(&mut session);
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            *fields.lock().unwrap(),
+            [
+                [None, None, None, some(""), None, some("four")],
+                [some(""), some(""), some("one"), None, some("three"), None]
+            ]
+        );
+    }
+}
+
+/// Remembers what each batch covers.
+struct Bounds(Arc<Mutex<Vec<(u64, Duration, Duration)>>>);
+
+impl Handler for Bounds {
+    async fn batch(&mut self, batch: &mut Batch) -> Result<()> {
+        while batch.next().await?.is_some() {}
+        let info = batch.info();
+        let covered = info.batch_end.duration_since(info.batch_start).unsigned_abs();
+        let age = jiff::Timestamp::now().duration_since(info.batch_end).unsigned_abs();
+        self.0.lock().unwrap().push((batch.count().unwrap(), covered, age));
+        Ok(())
+    }
+}
+
+#[test]
+fn batches_cover_a_time_and_keep_a_distance() {
+    for server in servers() {
+        let (database, mut session) = scene(&server, "interval");
+        let bounds = Arc::new(Mutex::new(Vec::new()));
+        let handler = Bounds(Arc::clone(&bounds));
+        let keys = [
+            ("queue_name", "orders"),
+            ("pgq_batch_collect_interval", "0.5 seconds"),
+            ("pgq_keep_lag", "0.4 seconds"),
+        ];
+        let _worker = Worker::start(config(&conninfo(&database), &keys), |script| {
+            Consumer::new(script, "src_db", handler)
+        });
+        wait_until("two batches", || {
+            insert_many(&mut session, &["x"]);
+            bounds.lock().unwrap().len() >= 2
+        });
+        for (count, covered, age) in bounds.lock().unwrap().iter() {
+            assert!(*covered >= Duration::from_millis(500), "{count} events of {covered:?}");
+            assert!(*age >= Duration::from_millis(400), "{count} events, the last {age:?} ago");
+        }
+    }
+}
+
+/// Writes to a database of its own choice, in a transaction, and leaves the commit to others.
+struct Elsewhere;
+
+impl Handler for Elsewhere {
+    async fn prepare(&mut self, script: &mut Script, batch: &mut Batch) -> Result<()> {
+        let source = script.config().text("src_db")?.to_owned();
+        batch.set_target(script.connections().get("elsewhere", &source).await?);
+        Ok(())
+    }
+
+    async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict> {
+        batch.target()?.execute("insert into result values ($1)", &[&event.id()]).await?;
+        Ok(Verdict::Done)
+    }
+}
+
+#[test]
+fn the_queue_does_not_move_on_without_the_results() {
+    let (database, mut session) = scene(&Server::ours(), "elsewhere");
+    session.exec("create table result (ev_id bigint)");
+    insert_many(&mut session, &["a", "b"]);
+    let _worker = Worker::start(config(&conninfo(&database), &[("queue_name", "orders")]), |script| {
+        Consumer::new(script, "src_db", Elsewhere)
+    });
+    wait_until_at_top(&mut session);
+    assert_eq!(session.one::<i64>("select count(*) from result", &[]), 2);
+}
+
+#[test]
+fn without_a_delay_it_ends_when_nothing_is_left_and_below_zero_after_a_round() {
+    let (database, mut session) = scene(&Server::ours(), "delay");
+    for (delay, batches) in [("-1", 1), ("0", 3)] {
+        let before = worker().position(&mut session).unwrap();
+        (0..3).for_each(|_| insert_many(&mut session, &["a"]));
+        let (sees, job) = see(&database, &[("queue_name", "orders"), ("loop_delay", delay)]);
+        assert_eq!(job.end().unwrap(), 0);
+        assert_eq!(sees.all().len(), batches, "loop_delay = {delay}");
+        assert!(worker().position(&mut session).unwrap() > before);
+        let (_sees, _rest) = see(&database, &[("queue_name", "orders")]);
+        wait_until_at_top(&mut session);
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_batch_another_the_event_and_two_at_once_all() {
+    let (database, mut session) = scene(&Server::ours(), "interrupts");
+    session.exec("create table result (data text)");
+    let workplace = Workplace::new();
+    let source = conninfo(&database);
+    workplace.write(
+        "copier.ini",
+        &format!(
+            "[simple_consumer]\nsrc_db = {source}\ndst_db = {source}\nqueue_name = orders\n\
+             consumer_name = worker\nloop_delay = 0.02\n\
+             dst_query = insert into result select %%(pgq.ev_data)s::text from pg_sleep(0.2)\n"
+        ),
+    );
+    let data: Vec<String> = (0..15).map(|number| number.to_string()).collect();
+    for (id, data) in data.iter().enumerate() {
+        insert(&mut session, "orders", "I:id", data).unwrap();
+        assert!(id < 15);
+    }
+    let first = tick_now(&mut session, "orders").unwrap();
+    let count = |session: &mut Session| session.one::<i64>("select count(*) from result", &[]);
+    let start = |session: &mut Session| {
+        let copier = workplace.start("copier", env!("CARGO_BIN_EXE_simple_consumer"), &["copier.ini"]);
+        wait_until("the first result", || count(session) > 0);
+        copier.signal(Signal::SIGINT);
+        copier.wait_for("ending after this round");
+        copier
+    };
+    let before = worker().position(&mut session).unwrap();
+
+    let mut impatient = start(&mut session);
+    impatient.signal(Signal::SIGINT);
+    assert_eq!(impatient.exit_code(), 1);
+    assert!(count(&mut session) < 5);
+    session.exec("truncate result");
+
+    let mut patient = start(&mut session);
+    std::thread::sleep(Duration::from_millis(1100));
+    patient.signal(Signal::SIGINT);
+    assert_eq!(patient.exit_code(), 0);
+    patient.wait_for("ending before the next event");
+    assert!((4..15).contains(&count(&mut session)), "{}", count(&mut session));
+    assert_eq!(worker().position(&mut session).unwrap(), before, "the batch comes again");
+    session.exec("truncate result");
+
+    let mut finishing = start(&mut session);
+    insert_many(&mut session, &["not for it"]);
+    assert_eq!(finishing.exit_code(), 0);
+    assert_eq!((count(&mut session), worker().position(&mut session).unwrap()), (15, first));
 }
 
 #[test]

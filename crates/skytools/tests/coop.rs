@@ -11,7 +11,7 @@ use skytools::consumer::{Batch, Consumer, Event, Handler, Verdict};
 use skytools::script::Script;
 use skytools::{Error, Result};
 
-use crate::kit::{Worker, config, conninfo, servers};
+use crate::kit::{Worker, Workplace, config, conninfo, servers};
 
 fn scene(server: &Server) -> Option<(Database, Session)> {
     let database = Database::fresh_on(server, "coop");
@@ -130,5 +130,73 @@ fn work_that_comes_too_late_is_taken_back() {
             session.one("select not exists (select from pgq.subscription where sub_batch is not null)", &[])
         });
         assert_once(&mut session, 30);
+    }
+}
+
+const MEMBER: &str = "coop::member_as_a_program";
+
+#[test]
+#[ignore = "is started by a test here, in a folder with its configuration: no shipped program is a member"]
+fn member_as_a_program() {
+    let source = std::fs::read_to_string("source").unwrap();
+    let member = join(&source, "victim", "");
+    member.end().unwrap();
+}
+
+#[test]
+fn a_member_that_is_killed_leaves_its_batch_to_others() {
+    for (_database, mut session, source) in all_scenes() {
+        let workplace = Workplace::new();
+        workplace.write("source", &source);
+        let me = std::env::current_exe().unwrap();
+        let mut events = 0;
+        for round in 0..5 {
+            insert_batches(&mut session, 3);
+            events += 30;
+            let victim = workplace.start(
+                "victim",
+                me.to_str().unwrap(),
+                &["--exact", MEMBER, "--ignored", "--nocapture"],
+            );
+            let open = "select exists (select from pgq.subscription where sub_batch is not null)";
+            wait_until("a batch of the victim", || session.one(open, &[]));
+            std::thread::sleep(Duration::from_millis(round * 7));
+            drop(victim);
+        }
+        let _heirs = ["1", "2"].map(|name| join(&source, name, "0.5 seconds"));
+        wait_until("all results", || handled(&mut session) >= events);
+        assert_once(&mut session, events);
+    }
+}
+
+/// Wants to see each event a second time.
+struct Twice;
+
+impl Handler for Twice {
+    async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict> {
+        if event.retry().is_none() {
+            return Ok(Verdict::Retry(Duration::ZERO));
+        }
+        batch.source()?.execute("insert into result values ('any', $1)", &[&event.id()]).await?;
+        Ok(Verdict::Done)
+    }
+}
+
+#[test]
+fn what_a_member_sends_back_comes_again_to_one_of_them() {
+    for (_database, mut session, source) in all_scenes() {
+        insert_batches(&mut session, 2);
+        let _members = ["1", "2"].map(|name| {
+            let keys = [("queue_name", "orders"), ("subconsumer_name", name)];
+            Worker::start(config(&source, &keys), |script: &mut Script| {
+                Consumer::cooperative(script, "src_db", Twice)
+            })
+        });
+        wait_until("all results", || {
+            session.exec("select pgq.maint_retry_events()");
+            tick_now(&mut session, "orders").unwrap();
+            handled(&mut session) >= 20
+        });
+        assert_once(&mut session, 20);
     }
 }

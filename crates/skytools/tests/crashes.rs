@@ -5,11 +5,16 @@ use std::time::{Duration, SystemTime};
 use pgq_tests::client::{Session, wait_until};
 use pgq_tests::cluster::Cluster;
 use pgq_tests::queue::{create, tick_now};
+use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
-use skytools::consumer::{CONSUMER_KEYS, RemoteConsumer, STATEMENT_KEYS, StatementRunner, TARGET_KEYS};
+use skytools::Result;
+use skytools::consumer::{
+    Batch, CONSUMER_KEYS, Event, Handler, LOCAL_KEYS, LocalConsumer, RemoteConsumer, STATEMENT_KEYS,
+    SerialConsumer, StatementRunner, TARGET_KEYS, Verdict,
+};
 use skytools::script::{Config, Script};
 
-use crate::kit::{Break, Breaker, Proxy, Running, Side, Workplace, conninfo};
+use crate::kit::{Break, Breaker, Proxy, Running, Side, Worker, Workplace, conninfo};
 
 const EVENTS_OF_A_BATCH: i64 = 5;
 
@@ -115,7 +120,12 @@ fn registered(job: &Job, source: &mut Session) {
 
 /// Runs a batch for each step that the consumer takes to do one, and breaks that step.
 fn each_step_may_break(class: Class, what: Break) {
-    let (source, target) = (Database::fresh("crash_source"), Database::fresh("crash_target"));
+    each_step_may_break_on(&Server::ours(), class, what);
+}
+
+fn each_step_may_break_on(server: &Server, class: Class, what: Break) {
+    let fresh = |label| Database::fresh_on(server, label);
+    let (source, target) = (fresh("crash_source"), fresh("crash_target"));
     let (mut at_source, mut at_target) = (source.connect(), target.connect());
     prepare(&mut at_source, &mut at_target);
     let (workplace, breaker) = (Workplace::new(), Breaker::default());
@@ -229,6 +239,155 @@ fn a_remote_consumer_is_killed_at_each_step_and_does_each_event_once() {
 #[test]
 fn a_remote_consumer_loses_its_connection_at_each_step_and_does_each_event_once() {
     each_step_may_break(Class::Remote, Break::Cut);
+}
+
+#[test]
+fn consumers_of_the_originals_queue_lose_their_connection_at_each_step_and_do_each_event_once() {
+    let Some(peer) = Server::peer() else { return eprintln!("skipped: PGQ_PEER names no original") };
+    for class in [Class::Remote, Class::Serial] {
+        each_step_may_break_on(&peer, class, Break::Cut);
+    }
+}
+
+/// A remote consumer beside its two databases, with nothing done yet.
+fn remote_on(server: &Server, more: &str) -> (Job, Session, Session) {
+    let fresh = |label| Database::fresh_on(server, label);
+    let (source, target) = (fresh("remote_source"), fresh("remote_target"));
+    let (mut at_source, mut at_target) = (source.connect(), target.connect());
+    prepare(&mut at_source, &mut at_target);
+    let job = Job::new(Class::Remote, Workplace::new(), &conninfo(&source), &conninfo(&target));
+    let ini = job.workplace.read("copier.ini");
+    job.workplace.write("copier.ini", &(ini + more));
+    // They are dropped with the shared server.
+    std::mem::forget((source, target));
+    (job, at_source, at_target)
+}
+
+fn run_to(job: &Job, source: &mut Session, tick: i64) {
+    let _program = job.start();
+    wait_until("the batch to be done", || position(source) == Some(tick));
+}
+
+#[test]
+fn registering_anew_forgets_the_batch_in_the_target() {
+    for server in crate::kit::servers() {
+        let (job, mut source, mut target) = remote_on(&server, "auto_register = 1\n");
+        let program = job.start();
+        wait_until("the consumer to register", || position(&mut source).is_some());
+        let tick = produce(&mut source);
+        wait_until("the batch to be done", || position(&mut source) == Some(tick));
+        drop(program);
+        // A source that was made anew counts its batches anew.
+        source.exec(
+            "select pgq.unregister_consumer('orders', 'copier');
+             select setval('pgq.batch_id_seq', last_value - 1) from pgq.batch_id_seq",
+        );
+        let program = job.start();
+        wait_until("the consumer to register", || position(&mut source).is_some());
+        drop(program);
+        let tick = produce(&mut source);
+        run_to(&job, &mut source, tick);
+        assert_eq!(results(&mut target), (2 * EVENTS_OF_A_BATCH, 2 * EVENTS_OF_A_BATCH));
+    }
+}
+
+#[test]
+fn a_batch_that_was_marked_without_the_queue_is_taken_over_once() {
+    for server in crate::kit::servers() {
+        let (job, mut source, mut target) = remote_on(&server, "");
+        registered(&job, &mut source);
+        let done = produce(&mut source);
+        let batch: i64 = source.one("select pgq.next_batch('orders', 'copier')", &[]);
+        let mark = format!("select pgq_ext.set_batch_done('copier', {batch})");
+        target.exec(&mark);
+        run_to(&job, &mut source, done);
+        assert_eq!(results(&mut target), (0, 0), "it was done before the upgrade");
+        let next = produce(&mut source);
+        run_to(&job, &mut source, next);
+        assert_eq!(results(&mut target).0, EVENTS_OF_A_BATCH);
+    }
+}
+
+#[test]
+fn a_mark_without_the_queue_is_nothing_to_those_who_have_one_with_it() {
+    let (job, mut source, mut target) = remote_on(&Server::ours(), "");
+    registered(&job, &mut source);
+    let first = produce(&mut source);
+    run_to(&job, &mut source, first);
+    produce(&mut source);
+    let batch: i64 = source.one("select pgq.next_batch('orders', 'copier')", &[]);
+    target.exec(&format!("select pgq_ext.set_batch_done('copier', {batch})"));
+    let last = produce(&mut source);
+    run_to(&job, &mut source, last);
+    assert_eq!(results(&mut target).0, 3 * EVENTS_OF_A_BATCH);
+}
+
+/// Writes where the queue is, though the position is elsewhere.
+struct WritesAtTheSource;
+
+impl Handler for WritesAtTheSource {
+    async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict> {
+        batch.source()?.execute("insert into result values ($1)", &[&event.id()]).await?;
+        Ok(Verdict::Done)
+    }
+}
+
+#[test]
+fn what_is_written_at_the_source_is_not_lost_when_the_position_is_elsewhere() {
+    for class in [Class::Remote, Class::Serial, Class::Local] {
+        let (source, target) = (Database::fresh("beside_source"), Database::fresh("beside_target"));
+        let mut session = source.connect();
+        prepare(&mut session, &mut target.connect());
+        session.exec("create table result (id bigint)");
+        let (workplace, breaker) = (Workplace::new(), Breaker::default());
+        let from = Proxy::to(&source, &workplace.path("source"), &breaker).conninfo();
+        let (to, file) = (conninfo(&target), workplace.path("copier.tick"));
+        let start = || {
+            let pairs = [
+                ("src_db", from.as_str()),
+                ("dst_db", &to),
+                ("dst_query", "select"),
+                ("queue_name", "orders"),
+                ("consumer_name", "copier"),
+                ("loop_delay", "0.02"),
+                ("exception_sleep", "0.02"),
+                ("local_tracking_file", file.to_str().unwrap()),
+            ];
+            let keys = [CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS, LOCAL_KEYS];
+            let config = Config::from_pairs("copier", &keys, pairs).unwrap();
+            let (source, target, handler) = ("src_db", "dst_db", WritesAtTheSource);
+            match class {
+                Class::Remote => Worker::start(config, move |script| {
+                    RemoteConsumer::to_target(script, source, target, handler)
+                }),
+                Class::Serial => Worker::start(config, move |script| {
+                    SerialConsumer::to_target(script, source, target, handler)
+                }),
+                Class::Local => {
+                    Worker::start(config, move |script| LocalConsumer::with_file(script, source, handler))
+                }
+            }
+        };
+        session.exec("select pgq.register_consumer('orders', 'copier')");
+        for side in [Side::Before, Side::After] {
+            for step in 1.. {
+                let tick = produce(&mut session);
+                breaker.arm(step, side, Break::Cut);
+                let worker = start();
+                wait_until("the batch to be done", || position(&mut session) == Some(tick));
+                let is_over = breaker.disarm();
+                drop(worker);
+                let missing: i64 = session.one(
+                    "select count(*) from pgq.event_template e where not exists (select from result r where r.id = e.ev_id)",
+                    &[],
+                );
+                assert_eq!(missing, 0, "{class:?}, {side:?} step {step}");
+                if is_over {
+                    break;
+                }
+            }
+        }
+    }
 }
 
 #[test]

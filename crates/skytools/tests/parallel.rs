@@ -12,7 +12,7 @@ use skytools::script::Script;
 use skytools::{Error, Result};
 use tokio::sync::Barrier;
 
-use crate::kit::{Worker, config, conninfo};
+use crate::kit::{Break, Breaker, Proxy, Side, Worker, Workplace, config, conninfo};
 
 const LANES: usize = 4;
 
@@ -144,4 +144,84 @@ fn a_policy_meets_the_failures_of_lanes() {
     wait_until("the end of the batch", || is_at_top(&mut session));
     assert_eq!(company.seen.lock().unwrap().len(), 1999);
     assert_eq!(session.column::<i64>("select ev_id from pgq_consumer.dead_letter", &[]), [1000]);
+}
+
+/// Writes through a connection of its own, and commits at the end of the batch.
+struct Writes;
+
+struct Pen(skytools::db::Connection);
+
+impl ParallelHandler for Writes {
+    type Lane = Pen;
+
+    async fn lane(&mut self, script: &mut Script, number: usize) -> Result<Pen> {
+        let source = script.config().text("src_db")?.to_owned();
+        Ok(Pen(script.connections().get(&format!("pen {number}"), &source).await?))
+    }
+
+    fn key(&self, event: &Event) -> impl Hash {
+        event.kind().map(str::to_owned)
+    }
+}
+
+impl Lane for Pen {
+    async fn event(&mut self, event: &Event) -> Result<Verdict> {
+        self.0.execute("insert into result values ($1)", &[&event.id()]).await?;
+        Ok(Verdict::Done)
+    }
+
+    async fn batch_done(&mut self) -> Result<()> {
+        self.0.commit().await
+    }
+}
+
+fn start_writing(source: &str, lifetime: &str) -> Worker {
+    let keys = [("queue_name", "orders"), ("pgq_lazy_fetch", "2"), ("connection_lifetime", lifetime)];
+    Worker::start(config(source, &keys), |script| Consumer::new(script, "src_db", Parallel::new(Writes, 2)))
+}
+
+fn insert_ten(session: &mut Session) {
+    session.exec("select pgq.insert_event('orders', n::text, null::text) from generate_series(1, 10) n");
+    tick_now(session, "orders").unwrap();
+}
+
+fn results(session: &mut Session) -> (i64, i64) {
+    let row = &session.rows("select count(*), count(distinct ev_id) from result", &[])[0];
+    (row.get(0), row.get(1))
+}
+
+#[test]
+fn lanes_lose_nothing_whichever_step_is_lost() {
+    for side in [Side::Before, Side::After] {
+        let (database, mut session) = scene();
+        session.exec("create table result (ev_id bigint)");
+        let (workplace, breaker) = (Workplace::new(), Breaker::default());
+        let proxy = Proxy::to(&database, &workplace.path("way"), &breaker);
+        for step in 1.. {
+            insert_ten(&mut session);
+            breaker.arm(step, side, Break::Cut);
+            let worker = start_writing(&proxy.conninfo(), "0");
+            wait_until("the end of the batch", || is_at_top(&mut session));
+            let is_last = breaker.disarm();
+            drop(worker);
+            assert_eq!(results(&mut session).1, i64::from(step) * 10, "{side:?} step {step}");
+            if is_last {
+                assert!(step > 20, "only {step} steps");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn lanes_do_not_outlive_their_connections() {
+    let (database, mut session) = scene();
+    session.exec("create table result (ev_id bigint)");
+    let _worker = start_writing(&conninfo(&database), "0.001");
+    for round in 1..=20 {
+        insert_ten(&mut session);
+        wait_until("the end of the batch", || is_at_top(&mut session));
+        let (count, distinct) = results(&mut session);
+        assert_eq!((count, distinct), (round * 10, round * 10), "no batch came twice");
+    }
 }

@@ -202,3 +202,88 @@ fn dead_letters_are_shown_replayed_and_dropped() {
         assert_eq!(results(&mut session), [-2, 0]);
     }
 }
+
+/// Sends all back, and looks how many of them are written down before the batch is at its end.
+struct SendsAllBack(std::sync::mpsc::Sender<i64>);
+
+impl Handler for SendsAllBack {
+    async fn batch(&mut self, batch: &mut Batch) -> Result<()> {
+        while let Some(event) = batch.next().await? {
+            batch.settle(&event, Err(skytools::Error::bad("later"))).await?;
+        }
+        let written = batch.source()?.query_one("select count(*) from pgq.retry_queue", &[]).await?.get(0);
+        let _ = self.0.send(written);
+        Ok(())
+    }
+}
+
+#[test]
+fn very_many_events_that_come_again_are_not_all_kept_in_memory() {
+    let (database, mut session) = scene(&Server::ours());
+    session.exec("select pgq.insert_event('orders', 'new', '') from generate_series(1, 25000)");
+    tick_now(&mut session, "orders").unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let pairs = [("queue_name", "orders"), ("event_policy", "retry"), ("retry_delay", "3600")];
+    let _worker = Worker::start(config(&conninfo(&database), &pairs), |script| {
+        Consumer::new(script, "src_db", SendsAllBack(tell))
+    });
+    assert_eq!(told.recv().unwrap(), 20_000);
+    wait_until("the end of the batch", || is_at_top(&mut session));
+    assert_eq!(session.one::<i64>("select count(*) from pgq.retry_queue", &[]), 25_000);
+}
+
+/// Parks each event when it has seen the next, as one that compares two would.
+#[derive(Default)]
+struct ParksLate;
+
+impl Handler for ParksLate {
+    async fn batch(&mut self, batch: &mut Batch) -> Result<()> {
+        while let Some(event) = batch.next().await? {
+            batch.protect().await?;
+            batch.source()?.execute("insert into result values (1)", &[]).await?;
+            let _ = batch.next().await?;
+            batch.settle(&event, Ok(Verdict::Park("late".into()))).await?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_taken_back_for_an_event_takes_no_dead_letter_along() {
+    let (database, mut session) = scene(&Server::ours());
+    session.exec("select pgq.insert_event('orders', 'new', '') from generate_series(1, 2000)");
+    tick_now(&mut session, "orders").unwrap();
+    let pairs = [("queue_name", "orders"), ("event_savepoint", "1")];
+    let _worker = Worker::start(config(&conninfo(&database), &pairs), |script| {
+        Consumer::new(script, "src_db", ParksLate)
+    });
+    wait_until("the end of the batch", || is_at_top(&mut session));
+    assert_eq!(session.one::<i64>("select count(*) from pgq_consumer.dead_letter", &[]), 1000);
+    assert_eq!(session.one::<i64>("select count(*) from result", &[]), 0);
+}
+
+/// Takes the first event only.
+struct TakesOne;
+
+impl Handler for TakesOne {
+    async fn batch(&mut self, batch: &mut Batch) -> Result<()> {
+        if let Some(event) = batch.next().await? {
+            batch.tag(&event, Verdict::Done)?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_strict_consumer_has_to_ask_for_all_events() {
+    for (strict, is_done) in [("1", false), ("0", true)] {
+        let (database, mut session) = scene(&Server::ours());
+        insert_batch(&mut session, &["1", "2"]);
+        let pairs = [("queue_name", "orders"), ("strict_tags", strict), ("loop_delay", "-1")];
+        let worker = Worker::start(config(&conninfo(&database), &pairs), |script| {
+            Consumer::new(script, "src_db", TakesOne)
+        });
+        assert_eq!(worker.end().unwrap() == 0, is_done);
+        assert_eq!(is_at_top(&mut session), is_done);
+    }
+}

@@ -75,7 +75,8 @@ fn events_are_filtered_by_table_and_by_condition() {
             session.column::<String>("delete from result returning data", &[])
         };
         assert_eq!(filtered("table_filter = orders, other.none", "a"), ["a=public.orders"]);
-        let condition = "consumer_filter = ev_extra1 like 'other.%%' or ev_data = 'b=public.returns'";
+        let condition =
+            "consumer_filter = ev_extra1 like 'other.%%' or ev_data = 'b=public.returns' -- nothing else";
         assert_eq!(filtered(condition, "b"), ["b=public.returns", "b=other.orders"]);
         let both = format!("{}\ntable_filter = orders", condition.replace("'b=", "'c="));
         assert_eq!(filtered(&both, "c"), ["c=public.returns", "c=other.orders"], "the condition overrides");
@@ -105,6 +106,28 @@ fn a_statement_that_fails_is_tried_until_it_is_mended() {
         } else {
             assert!(results.len() > 3 && results.ends_with(&["id=1", "id=2", "id=3"].map(str::to_owned)));
         }
+    }
+}
+
+#[test]
+fn an_error_tells_the_event_and_not_what_is_in_it() {
+    for consumer in Consumer::ALL {
+        let stage = Stage::of(consumer);
+        stage.at_target().exec("alter table result add check (data <> 'id=2&card=4711')");
+        let program = stage.start();
+        wait_until("it to be registered", || stage.position().is_some());
+        stage.insert("U:id", "id=2&card=4711", "public.orders");
+        let event: i64 = stage.at_source().one("select max(ev_id) from pgq.event_template", &[]);
+        tick_now(&mut stage.at_source(), "orders").unwrap();
+        program.wait_for(&format!(
+            "event {event} of queue orders (type U:id, table public.orders): dst_db: new row for relation"
+        ));
+        program.wait_for("crashed");
+        assert!(!program.said().contains("4711"), "{}", program.said());
+        drop(program);
+        let program = stage.workplace.start("copier", consumer.binary(), &["-v", "copier.ini"]);
+        program.wait_for("id=2&card=4711");
+        program.wait_for("Failing row contains");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::consumer::reading::{Reading, Request};
 use crate::consumer::sieve::Sieve;
@@ -17,6 +17,9 @@ use crate::{Error, Result};
 
 /// Parked events are written when there are so many, that memory stays constant.
 const PARKED_AT_A_TIME: usize = 300;
+
+/// And so are events to retry.
+const RETRIED_AT_A_TIME: usize = 10_000;
 
 /// The bounds of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,17 @@ pub struct Finished {
     pub parked: u64,
 }
 
+/// What of the transactions could be taken back without the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Savepoint {
+    /// There was none yet.
+    None,
+    /// What was written for an event whose fate is open.
+    Open,
+    /// Nothing: that event is settled.
+    Settled,
+}
+
 /// An open batch. Events come one at a time, in constant memory.
 ///
 /// With a cursor (the default) they come through the source's transaction: whoever handles them must neither commit
@@ -67,7 +81,7 @@ pub struct Batch {
     stop: Stop,
     reading: Reading,
     is_counted: bool,
-    is_protected: bool,
+    savepoint: Savepoint,
     tags: Tags,
     finished: Finished,
 }
@@ -95,7 +109,7 @@ impl Batch {
 
     /// Ends a batch without a server: tells which events come again, and which were parked.
     pub(crate) fn close_in_memory(mut self) -> Result<Delivery> {
-        self.tags.complete()?;
+        self.complete()?;
         let parked = self.tags.take_parked().into_iter().map(|(event, cause)| (event.id(), cause));
         Ok(Delivery { done: Vec::new(), parked: parked.collect(), retried: self.tags.take_retries() })
     }
@@ -114,7 +128,7 @@ impl Batch {
             stop: subscription.stop().clone(),
             reading,
             is_counted: false,
-            is_protected: false,
+            savepoint: Savepoint::None,
             tags: Tags::new(subscription.policy().strict),
             finished: Finished::default(),
         }
@@ -132,8 +146,8 @@ impl Batch {
         self.is_counted.then_some(self.finished.count)
     }
 
-    /// The connection it comes through. What is written here is committed with the batch: exactly once. Tests without a
-    /// server have none.
+    /// The connection it comes through. What is written here is committed with the batch, exactly once; where the
+    /// position is not the queue's own, before the position, at least once. Tests without a server have none.
     pub fn source(&self) -> Result<&Connection> {
         self.source.as_ref().ok_or_else(|| Error::bad("this batch comes from no database"))
     }
@@ -143,7 +157,7 @@ impl Batch {
         self.target.as_ref().ok_or_else(|| Error::bad("this consumer has no target database"))
     }
 
-    /// Gives the batch a place for its results.
+    /// Gives the batch a place for its results. What is open there is committed before the queue moves on.
     pub fn set_target(&mut self, target: Connection) {
         self.target = Some(target);
     }
@@ -165,9 +179,11 @@ impl Batch {
     /// The next event, or `None` at the end. A batch that was fetched at once (`pgq_lazy_fetch = 0`) can then be gone
     /// through again; another one gives an error.
     pub async fn next(&mut self) -> Result<Option<Event>> {
+        // Not while it might be taken back.
+        let may_write = self.source.is_some() && self.savepoint != Savepoint::Open;
         loop {
             self.stop.check_between_events()?;
-            if self.tags.parked() >= PARKED_AT_A_TIME && self.source.is_some() {
+            if self.tags.parked() >= PARKED_AT_A_TIME && may_write {
                 self.write_parked().await?;
             }
             let Some(event) = self.reading.next().await? else {
@@ -197,32 +213,40 @@ impl Batch {
     /// back without the rest of the batch, if the [policy](Policy) wants that. See [`settle`](Self::settle).
     pub async fn protect(&mut self) -> Result<()> {
         if self.policy.savepoint {
-            let renew = if self.is_protected { "release savepoint event; " } else { "" };
+            let is_first = self.savepoint == Savepoint::None;
+            let renew = if is_first { "" } else { "release savepoint event; " };
             self.in_transactions(&format!("{renew}savepoint event")).await?;
-            self.is_protected = true;
+            self.savepoint = Savepoint::Open;
         }
         Ok(())
     }
 
     /// Tags an event with what its handling came to. A failure is met by the [policy](Policy), or returned. What was
-    /// written since [`protect`](Self::protect) is taken back unless the event is done.
+    /// written since [`protect`](Self::protect) is taken back unless the event is done. Of very many events that come
+    /// again, some are written down at once: nothing that is [said](Self::tag) later changes that.
     pub async fn settle(&mut self, event: &Event, outcome: Result<Verdict>) -> Result<()> {
         let verdict = match outcome {
             Ok(verdict) => verdict,
             Err(error) => {
-                if self.retries_refused {
-                    return Err(error);
-                }
-                let Some(verdict) = self.policy.verdict(event, &error) else { return Err(error) };
+                debug!("{event} with data {:?} failed: {error}", event.data());
+                let verdict = self.policy.verdict(event, &error).filter(|_| !self.retries_refused);
+                let Some(verdict) = verdict else { return Err(error.at(event)) };
                 let fate = if matches!(verdict, Verdict::Park(_)) { "is parked" } else { "will come again" };
-                warn!("event {} of queue {} {fate}: {error}", event.id(), self.queue);
+                warn!("{event} {fate}: {}", error.brief());
                 verdict
             }
         };
-        if self.is_protected && matches!(verdict, Verdict::Retry(_) | Verdict::Park(_)) {
-            self.in_transactions("rollback to savepoint event").await?;
+        if self.savepoint == Savepoint::Open {
+            if matches!(verdict, Verdict::Retry(_) | Verdict::Park(_)) {
+                self.in_transactions("rollback to savepoint event").await?;
+            }
+            self.savepoint = Savepoint::Settled;
         }
-        self.tag(event, verdict)
+        self.tag(event, verdict)?;
+        if self.tags.retries() >= RETRIED_AT_A_TIME && self.source.is_some() {
+            self.write_retries().await?;
+        }
+        Ok(())
     }
 
     /// Says what is to become of an event; what is said last holds. (A parked event may have been written down already;
@@ -258,11 +282,6 @@ impl Batch {
         Ok(self.finished)
     }
 
-    /// Whether events come again or were parked.
-    pub(super) const fn hands_back(&self) -> bool {
-        self.finished.retried > 0 || self.finished.parked > 0
-    }
-
     /// Writes down what was said of the events, once.
     pub(super) async fn close(&mut self) -> Result<()> {
         if self.sieve.is_some() {
@@ -274,8 +293,20 @@ impl Batch {
                 sieve.end().await?;
             }
         }
-        self.tags.complete()?;
+        self.complete()?;
         self.write_parked().await?;
+        self.write_retries().await
+    }
+
+    /// An error if there are events of which something had to be said, and nothing was.
+    fn complete(&self) -> Result<()> {
+        if self.policy.strict && !self.is_counted && self.reading.has_begun() {
+            return Err(Error::bad("not all events were asked for: with strict_tags each has to be tagged"));
+        }
+        self.tags.complete()
+    }
+
+    async fn write_retries(&mut self) -> Result<()> {
         let retries = self.tags.take_retries();
         if retries.is_empty() {
             return Ok(());
@@ -285,7 +316,7 @@ impl Batch {
         let retry = "select pgq.event_retry($1, id, seconds) \
                      from unnest($2::bigint[], $3::integer[]) as retry (id, seconds)";
         self.source()?.query(retry, &[&self.info.batch_id, &ids, &seconds]).await?;
-        self.finished.retried = ids.len() as u64;
+        self.finished.retried += ids.len() as u64;
         Ok(())
     }
 

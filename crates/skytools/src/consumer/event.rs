@@ -1,5 +1,6 @@
 //! What a producer has written.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -133,10 +134,23 @@ impl Event {
         std::array::from_fn(|index| self.text(index))
     }
 
+    /// The bytes of its texts.
+    pub(super) const fn size(&self) -> usize {
+        self.text.len()
+    }
+
     fn text(&self, index: usize) -> Option<&str> {
         let end = self.ends[index]? as usize;
         let start = self.ends[..index].iter().rev().find_map(|end| *end).unwrap_or(0) as usize;
         Some(&self.text[start..end])
+    }
+}
+
+/// Which event it is, without what is in it: number, queue, type, table.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, table) = (self.kind().unwrap_or("NULL"), self.extra1().unwrap_or("NULL"));
+        write!(f, "event {} of queue {} (type {kind}, table {table})", self.id, self.queue)
     }
 }
 

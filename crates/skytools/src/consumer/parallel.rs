@@ -28,7 +28,8 @@ pub trait ParallelHandler {
     /// What handles the events of one lane.
     type Lane: Lane + 'static;
 
-    /// Makes a lane, with connections of its own. It lives until a batch fails.
+    /// Makes a lane, with connections of its own. It lives for a batch, as connections may be closed after it; those that
+    /// are open are had again from [`Script::connections`].
     async fn lane(&mut self, script: &mut Script, number: usize) -> Result<Self::Lane>;
 
     /// Events with the same key are handled in their order: the customer, the row.
@@ -69,15 +70,14 @@ impl<H: ParallelHandler> Parallel<H> {
 
 impl<H: ParallelHandler> Handler for Parallel<H> {
     async fn prepare(&mut self, script: &mut Script, _batch: &mut Batch) -> Result<()> {
-        while self.lanes.len() < self.count {
-            let lane = self.handler.lane(script, self.lanes.len()).await?;
+        self.lanes.clear();
+        for number in 0..self.count {
+            let lane = self.handler.lane(script, number).await?;
             self.lanes.push(lane);
         }
         Ok(())
     }
 
-    /// The lanes are tasks while there is a batch. They are given back by those that succeed, so after a failure there
-    /// are none, and new ones are made.
     async fn batch(&mut self, batch: &mut Batch) -> Result<()> {
         if self.lanes.is_empty() {
             return Err(Error::bad("a parallel handler needs to be prepared"));
@@ -113,7 +113,7 @@ impl<H: ParallelHandler> Handler for Parallel<H> {
             batch.settle(&event, outcome).await?;
         }
         while let Some(lane) = tasks.join_next().await {
-            self.lanes.push(lane.map_err(Error::other)??);
+            lane.map_err(Error::other)??;
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ async fn run<L: Lane>(
     mut events: Receiver<Event>,
     told: Sender<Outcome>,
     stop: Stop,
-) -> Result<L> {
+) -> Result<()> {
     while let Some(event) = events.recv().await {
         stop.check_between_events()?;
         let outcome = caught(lane.event(&event)).await;
@@ -134,6 +134,5 @@ async fn run<L: Lane>(
         }
     }
     drop(told);
-    caught(lane.batch_done()).await?;
-    Ok(lane)
+    caught(lane.batch_done()).await
 }

@@ -171,7 +171,7 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
             }
             Look::AlreadyDone => {}
             Look::NotYet => {
-                self.tell(script, began, Finished::default())?;
+                self.tell_idle(script)?;
                 return Ok(Next::Idle);
             }
         }

@@ -53,7 +53,8 @@ impl Selection {
     pub(super) fn filter(&self) -> Option<String> {
         let names: Vec<String> = self.tables.iter().map(|name| quote::literal(Some(name))).collect();
         let tables = (!names.is_empty()).then(|| format!("ev_extra1 in ({})", names.join(", ")));
-        let condition = self.condition.as_ref().map(|condition| format!("({condition})"));
+        // The condition may end with a comment.
+        let condition = self.condition.as_ref().map(|condition| format!("({condition}\n)"));
         let parts: Vec<String> = tables.into_iter().chain(condition).collect();
         (!parts.is_empty()).then(|| parts.join(" and "))
     }
@@ -72,12 +73,12 @@ mod tests {
         let mut selection = Selection::default();
         assert_eq!(selection.filter(), None);
         selection.condition = Some("ev_type = 'a' or ev_type = 'b'".to_owned());
-        assert_eq!(selection.filter().as_deref(), Some("(ev_type = 'a' or ev_type = 'b')"));
+        assert_eq!(selection.filter().as_deref(), Some("(ev_type = 'a' or ev_type = 'b'\n)"));
         selection.tables = ["orders", "s.it's", r"a.b\c"].map(with_schema).to_vec();
         assert_eq!(
             selection.filter().as_deref(),
             Some(
-                r"ev_extra1 in ('public.orders', 's.it''s', E'a.b\\c') and (ev_type = 'a' or ev_type = 'b')"
+                "ev_extra1 in ('public.orders', 's.it''s', E'a.b\\\\c') and (ev_type = 'a' or ev_type = 'b'\n)"
             )
         );
     }

@@ -104,9 +104,10 @@ impl StatementRunner {
             "pgq.ev_extra2" => text(event.extra2()),
             "pgq.ev_extra3" => text(event.extra3()),
             "pgq.ev_extra4" => text(event.extra4()),
-            _ => columns.get(name).cloned().ok_or_else(|| {
-                Error::bad(format!("event {} has no value for %({name})s of dst_query", event.id()))
-            }),
+            _ => columns
+                .get(name)
+                .cloned()
+                .ok_or_else(|| Error::bad(format!("the event has no value for %({name})s of dst_query"))),
         }
     }
 }
@@ -135,7 +136,7 @@ impl Handler for StatementRunner {
         let wants_columns = self.statement.names().iter().any(|name| !name.starts_with("pgq."));
         let columns = match event.data() {
             Some(data) if wants_columns => payload::decode(data)
-                .map_err(|why| Error::bad(format!("the data of event {} are no row: {why}", event.id())))?,
+                .map_err(|why| Error::bad(format!("the event's data are no row: {why}")))?,
             _ => Record::default(),
         };
         let bound = self.statement.bind(|name| self.value(event, &columns, name))?;

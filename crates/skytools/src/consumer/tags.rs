@@ -61,6 +61,10 @@ impl Tags {
         std::mem::take(&mut self.retries)
     }
 
+    pub(super) fn retries(&self) -> usize {
+        self.retries.len()
+    }
+
     pub(super) fn parked(&self) -> usize {
         self.parked.len()
     }

@@ -46,6 +46,8 @@ impl Driver {
                     Some(Ok(_)) => {}
                     Some(Err(error)) => {
                         warn!("{}: connection lost: {}", driver.name, crate::error::told(&error));
+                        // Nothing will be told here any more: who waits has to look, over another connection.
+                        driver.notified.notify_one();
                         return;
                     }
                     None => return,

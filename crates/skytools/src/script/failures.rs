@@ -96,10 +96,14 @@ impl Failures {
 
 /// How a failed round is told in the log.
 pub fn crash(job_name: &str, error: &Error) -> String {
-    match error {
+    match error.root() {
         Error::Database { connection, query, source } => {
+            let at = match error {
+                Error::Event { event, .. } => format!("{event}: "),
+                _ => String::new(),
+            };
             let failure = told(source);
-            let mut line = format!("Job {job_name} got error on connection '{connection}': {failure}");
+            let mut line = format!("Job {job_name} got error on connection '{connection}': {at}{failure}");
             if let Some(query) = query {
                 line.push_str(&format!(".   Query: {}", shortened(query)));
             }
@@ -110,8 +114,8 @@ pub fn crash(job_name: &str, error: &Error) -> String {
             }
             line
         }
-        Error::Other(error) => {
-            let causes = std::iter::successors(error.source(), |cause| cause.source());
+        Error::Other(root) => {
+            let causes = std::iter::successors(root.source(), |cause| cause.source());
             let causes: String = causes.map(|cause| format!(": {cause}")).collect();
             format!("Job {job_name} crashed: {error}{causes}")
         }
@@ -132,14 +136,14 @@ fn shortened(query: &str) -> String {
 /// What a kind of error may be called in `exception_quiet`: the SQLSTATE, its class, and the names that Python's
 /// database interface has for it, from the narrowest to the widest.
 pub(crate) fn names(error: &Error) -> Vec<&str> {
-    let mut names = match error {
+    let mut names = match error.root() {
         Error::Database { .. } | Error::Connect { .. } => match error.sqlstate() {
             Some(state) => sqlstate_names(state.code()),
             None => vec!["OperationalError", "InterfaceError", "DatabaseError", "Error"],
         },
         Error::Io { .. } => vec!["OSError", "IOError", "EnvironmentError"],
         Error::Usage(_) => vec!["UsageError"],
-        Error::Refused(_) | Error::Bad(_) | Error::Stopped | Error::Other(_) => vec![],
+        Error::Refused(_) | Error::Bad(_) | Error::Stopped | Error::Other(_) | Error::Event { .. } => vec![],
     };
     names.push("Exception");
     names

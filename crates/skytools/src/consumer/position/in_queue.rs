@@ -13,7 +13,11 @@ impl Position for InQueue {
         Ok(Look::Handle)
     }
 
-    async fn store(&mut self, _script: &mut Script, _who: &Subscription, _batch: &mut Batch) -> Result<()> {
-        Ok(())
+    /// What a handler has open in a target of its own: the queue must not move on without it.
+    async fn store(&mut self, _script: &mut Script, _who: &Subscription, batch: &mut Batch) -> Result<()> {
+        match batch.target() {
+            Ok(target) => target.commit().await,
+            Err(_) => Ok(()),
+        }
     }
 }

@@ -87,6 +87,11 @@ impl Position for InFile {
     }
 
     async fn store(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<()> {
+        // All results before the file: after that a crash would skip the batch.
+        batch.source()?.commit().await?;
+        if let Ok(target) = batch.target() {
+            target.commit().await?;
+        }
         TrackingFile::from_config(script.config(), who)?.write(batch.info().tick_id)
     }
 

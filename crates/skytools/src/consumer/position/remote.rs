@@ -42,11 +42,9 @@ impl Position for ByBatch {
     }
 
     async fn store(&mut self, _script: &mut Script, _who: &Subscription, batch: &mut Batch) -> Result<()> {
-        if batch.hands_back() {
-            // Before the target commits: after that a crash would skip the batch, and with it what was sent back. So an
-            // event may be both in a batch that comes again and in a later one, but none is lost.
-            batch.source()?.commit().await?;
-        }
+        // Before the target commits: after that a crash would skip the batch, and with it what was sent back. So an
+        // event may be both in a batch that comes again and in a later one, but none is lost.
+        batch.source()?.commit().await?;
         batch.target()?.commit().await
     }
 

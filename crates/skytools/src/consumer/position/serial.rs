@@ -45,6 +45,8 @@ impl Position for ByTick {
     }
 
     async fn store(&mut self, _script: &mut Script, _who: &Subscription, batch: &mut Batch) -> Result<()> {
+        // What a handler has written there: after the target's commit a crash would skip the batch.
+        batch.source()?.commit().await?;
         // Of the batch, not of the script: a connection opened by now would not have the results in its transaction.
         let target = batch.target()?;
         let page = self.page.take().expect("look comes before store");
