@@ -304,3 +304,28 @@ fn an_error_on_either_side_ends_the_copy() {
     assert_eq!(error.to_string(), "db: relation \"public.nothing\" does not exist");
     assert!(!from.is_closed(), "nothing has been read");
 }
+
+#[test]
+fn values_arrive_whatever_style_the_source_writes_in() {
+    let (source, target) = (Database::fresh("copy"), Database::fresh("copy"));
+    let create = "create table t (id int, d date, w timestamptz, i interval, f float8, b bytea, a text[], \
+                  g int generated always as (id * 2) stored)";
+    let values = "insert into t values (1, '2024-04-03', '2024-04-03 01:02:03.456789+05', \
+                  '-1 year 2 days -03:04:05', 0.1::float8 + 0.2::float8, '\\x00ff', array['a\\', null, 'õ'])";
+    source.connect().exec(&format!("{create}; {values}"));
+    target.connect().exec(create);
+    let styled = format!(
+        "{} options='-c datestyle=sql,dmy -c intervalstyle=sql_standard -c extra_float_digits=-10'",
+        conninfo(&source)
+    );
+    for options in [Options::default(), Options::autocommit()] {
+        let from = wait(Connection::open("from", &styled, options)).unwrap();
+        let to = wait(Connection::open("to", &conninfo(&target), options)).unwrap();
+        assert_eq!(wait(TableCopy::new(name("t")).run(&from, &to)).unwrap().rows, 1);
+        wait(to.commit()).unwrap();
+        let kept = wait(from.query_one("show datestyle", &[])).unwrap();
+        assert_eq!(kept.get::<_, &str>(0), "SQL, DMY");
+    }
+    let sql = "select distinct t::text from t";
+    assert_eq!(rows(&target, sql), rows(&source, sql));
+}

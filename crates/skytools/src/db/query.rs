@@ -48,7 +48,7 @@ impl<'a> Query<'a> {
 
     /// Adds a fragment if all of its values are given; tells whether.
     pub fn add_if_given(&mut self, fragment: &str) -> bool {
-        fields(fragment).all(|name| self.values.contains_key(name)) && self.add(fragment).is_ok()
+        self.add(fragment).is_ok()
     }
 
     /// The statement with parameters.

@@ -97,6 +97,7 @@ mod tests {
             tcp(address, &settings).await.unwrap()
         };
         let usual = stream("").await;
+        assert!(usual.nodelay().unwrap());
         assert!(getsockopt(&usual, sockopt::KeepAlive).unwrap());
         assert_eq!(getsockopt(&usual, sockopt::TcpKeepIdle).unwrap(), 240);
         assert_eq!(getsockopt(&usual, sockopt::TcpKeepInterval).unwrap(), 15);

@@ -122,6 +122,8 @@ impl<'a> TableCopy<'a> {
             )));
         }
         let from = self.read_sql(kind, &columns);
+        let style = Style::of(source).await?;
+        Style::readable().set(source).await?;
         let mut load = Load::begin(target, &self.target, &target_columns).await?;
         let rows = source.client().await?.copy_out(&from).await.map_err(source.failed(&from))?;
         let mut abandoned = CloseUnlessDone(Some(source));
@@ -146,6 +148,7 @@ impl<'a> TableCopy<'a> {
         }
         copied.rows = load.end().await?;
         abandoned.0 = None;
+        style.set(source).await?;
         Ok(copied)
     }
 
@@ -196,6 +199,31 @@ async fn kind_and_columns(connection: &Connection, table: &QualifiedName) -> Res
                from pg_catalog.pg_class c where c.oid = $1";
     let row = connection.query_one(sql, &[&oid]).await?;
     Ok((if row.get(0) { Kind::Ordinary } else { Kind::Other }, row.get(1)))
+}
+
+/// How a session writes dates, intervals and floats.
+struct Style([String; 3]);
+
+impl Style {
+    async fn of(connection: &Connection) -> Result<Self> {
+        let sql = "select pg_catalog.current_setting('datestyle'), pg_catalog.current_setting('intervalstyle'), \
+                   pg_catalog.current_setting('extra_float_digits')";
+        let row = connection.query_one(sql, &[]).await?;
+        Ok(Self([row.get(0), row.get(1), row.get(2)]))
+    }
+
+    /// What every session reads as the same.
+    fn readable() -> Self {
+        Self(["ISO", "postgres", "3"].map(str::to_owned))
+    }
+
+    async fn set(&self, connection: &Connection) -> Result<()> {
+        let sql = "select pg_catalog.set_config('datestyle', $1, false), \
+                   pg_catalog.set_config('intervalstyle', $2, false), \
+                   pg_catalog.set_config('extra_float_digits', $3, false)";
+        let [dates, intervals, floats] = &self.0;
+        connection.query_one(sql, &[dates, intervals, floats]).await.map(drop)
+    }
 }
 
 struct CloseUnlessDone<'a>(Option<&'a Connection>);
