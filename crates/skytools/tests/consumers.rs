@@ -332,8 +332,8 @@ fn a_consumer_that_would_sleep_for_an_hour_notices_that_it_is_no_longer_told_of_
     let keys = [("queue_name", "orders"), ("loop_delay", "3600")];
     let (sees, _worker) = see_at(&cluster.conninfo("postgres"), &keys);
     let next = |session: &mut Session, number: usize| {
-        insert(session, "orders", "new", "").unwrap();
-        wait_until(&format!("event {number}"), || sees.all().len() == number);
+        insert(session, "orders", "new", &number.to_string()).unwrap();
+        wait_until(&format!("event {number}"), || sees.all().contains(&number.to_string()));
     };
     next(&mut session, 1);
     session.exec("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test'");
