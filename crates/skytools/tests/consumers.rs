@@ -332,8 +332,8 @@ fn a_consumer_that_would_sleep_for_an_hour_notices_that_it_is_no_longer_told_of_
     let keys = [("queue_name", "orders"), ("loop_delay", "3600")];
     let (sees, _worker) = see_at(&cluster.conninfo("postgres"), &keys);
     let next = |session: &mut Session, number: usize| {
-        insert(session, "orders", "new", "").unwrap();
-        wait_until("the event", || sees.all().len() == number);
+        insert(session, "orders", "new", &number.to_string()).unwrap();
+        wait_until(&format!("event {number}"), || sees.all().contains(&number.to_string()));
     };
     next(&mut session, 1);
     session.exec("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test'");
@@ -343,6 +343,22 @@ fn a_consumer_that_would_sleep_for_an_hour_notices_that_it_is_no_longer_told_of_
     let mut session = cluster.connect("postgres");
     next(&mut session, 3);
     next(&mut session, 4);
+}
+
+#[test]
+fn a_consumer_listens_on_when_its_connection_was_too_old() {
+    let cluster = Cluster::builder().conf("shared_preload_libraries", "pgq").start();
+    let mut session = cluster.connect("postgres");
+    session.exec("create extension pgq");
+    create(&mut session, "orders").unwrap();
+    worker().register(&mut session).unwrap();
+    let keys = [("queue_name", "orders"), ("loop_delay", "3600"), ("connection_lifetime", "0.5")];
+    let (sees, _worker) = see_at(&cluster.conninfo("postgres"), &keys);
+    for number in 1..=4 {
+        insert(&mut session, "orders", "new", "").unwrap();
+        wait_until("the event", || sees.all().len() == number);
+        std::thread::sleep(Duration::from_millis(600));
+    }
 }
 
 #[test]

@@ -124,8 +124,7 @@ fn each_step_may_break(class: Class, what: Break) {
 }
 
 fn each_step_may_break_on(server: &Server, class: Class, what: Break) {
-    let fresh = |label| Database::fresh_on(server, label);
-    let (source, target) = (fresh("crash_source"), fresh("crash_target"));
+    let (source, target) = (Database::fresh_on(server, "crash_source"), Database::fresh("crash_target"));
     let (mut at_source, mut at_target) = (source.connect(), target.connect());
     prepare(&mut at_source, &mut at_target);
     let (workplace, breaker) = (Workplace::new(), Breaker::default());
@@ -251,8 +250,7 @@ fn consumers_of_the_originals_queue_lose_their_connection_at_each_step_and_do_ea
 
 /// A remote consumer beside its two databases, with nothing done yet.
 fn remote_on(server: &Server, more: &str) -> (Job, Session, Session) {
-    let fresh = |label| Database::fresh_on(server, label);
-    let (source, target) = (fresh("remote_source"), fresh("remote_target"));
+    let (source, target) = (Database::fresh_on(server, "remote_source"), Database::fresh("remote_target"));
     let (mut at_source, mut at_target) = (source.connect(), target.connect());
     prepare(&mut at_source, &mut at_target);
     let job = Job::new(Class::Remote, Workplace::new(), &conninfo(&source), &conninfo(&target));
@@ -280,7 +278,7 @@ fn registering_anew_forgets_the_batch_in_the_target() {
         // A source that was made anew counts its batches anew.
         source.exec(
             "select pgq.unregister_consumer('orders', 'copier');
-             select setval('pgq.batch_id_seq', last_value - 1) from pgq.batch_id_seq",
+             select setval('pgq.batch_id_seq', last_value, false) from pgq.batch_id_seq",
         );
         let program = job.start();
         wait_until("the consumer to register", || position(&mut source).is_some());

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 const PARKED_AT_A_TIME: usize = 300;
 
 /// And so are events to retry.
-const RETRIED_AT_A_TIME: usize = 10_000;
+const RETRIED_AT_A_TIME: usize = 1000;
 
 /// The bounds of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

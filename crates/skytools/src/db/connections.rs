@@ -108,16 +108,26 @@ impl Connections {
         self.notified = Arc::default();
     }
 
-    /// Closes those of this age or older: `connection_lifetime`. Zero: none is too old.
+    /// Closes those of this age or older: `connection_lifetime`. Zero: none is too old. If one of them was listening,
+    /// who waits for notifications is woken, to listen over another one.
     pub fn close_older(&mut self, lifetime: Duration) {
-        if !lifetime.is_zero() {
-            self.close_where(|connection| connection.opened().elapsed() >= lifetime);
+        if lifetime.is_zero() {
+            return;
+        }
+        let closed = self.close_where(|connection| connection.opened().elapsed() >= lifetime);
+        let listened = |name: &String| self.channels.get(name).is_some_and(|channels| !channels.is_empty());
+        if closed.iter().any(listened) {
+            self.notified.notify_one();
         }
     }
 
-    fn close_where(&mut self, which: impl Fn(&Connection) -> bool) {
-        for (_, (_, connection)) in self.open.extract_if(.., |_, (_, connection)| which(connection)) {
+    /// Gives the names of those that were closed.
+    fn close_where(&mut self, which: impl Fn(&Connection) -> bool) -> Vec<String> {
+        let closed = self.open.extract_if(.., |_, (_, connection)| which(connection));
+        let close = |(name, (_, connection)): (_, (_, Connection))| {
             connection.close();
-        }
+            name
+        };
+        closed.map(close).collect()
     }
 }
