@@ -292,10 +292,11 @@ fn a_full_disk_costs_lines_and_not_the_job() {
     assert!(kept < 1000, "the disk was not full");
     std::fs::remove_file(&filler).unwrap();
     with(&log, || info!("after"));
+    with(&log, || info!("later"));
     drop(log);
     let lines = lines(&path);
     let told = format!("log file: {} records could not be written and are lost", 1000 - kept);
-    assert_eq!(lines[lines.len() - 2..], [told, "after".to_owned()]);
+    assert_eq!(lines[lines.len() - 3..], [told, "after".to_owned(), "later".to_owned()]);
     assert_eq!(lines[0], "before");
 }
 
@@ -672,6 +673,18 @@ fn a_program_without_its_skylog_ini_ends() {
         told.contains("use_skylog is set, but there is no skylog.ini: looked for skylog.ini, "),
         "{told}"
     );
+}
+
+#[test]
+fn why_a_program_ends_is_told_on_standard_error_too() {
+    let workplace = Workplace::new();
+    failing(&workplace, "log_handlers = file\nlogfile = copier.log");
+    let program = env!("CARGO_BIN_EXE_simple_consumer");
+    let ended = workplace.run(program, &["copier.ini", "--set", "queue_name="]);
+    assert_eq!(ended.status.code(), Some(1));
+    let told = "config parameter not set: queue_name\n";
+    assert_eq!(String::from_utf8(ended.stderr).unwrap(), told);
+    assert!(workplace.read("copier.log").ends_with(told));
 }
 
 #[test]

@@ -249,6 +249,8 @@ async fn numbers_are_told_once_a_round_even_when_it_fails() {
     };
     run(&mut script(&[]), [counted, MORE, failed, STOP]).await.1.unwrap();
     assert_eq!(log.lines(Level::INFO), ["{count: 2}", "{count: 3}"]);
+    run(&mut script(&[("loop_delay", "-1")]), [failed]).await.1.unwrap();
+    assert_eq!(log.lines(Level::INFO).len(), 3, "also when no round follows");
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,6 +315,17 @@ async fn a_reload_takes_the_new_values() {
     let (job, script) = reloaded("loop_delay = 200\ngreeting = good day").await;
     assert_eq!(job.reloads, ["good day"]);
     assert_eq!(script.config().text("greeting").unwrap(), "good day");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_changes_the_pace() {
+    let file = IniFile::new("loop_delay = 100\ngreeting = hello");
+    let mut script = file.script();
+    let reload = script.reload();
+    file.write("loop_delay = 10\ngreeting = hello");
+    reload.ask();
+    let (job, status) = run(&mut script, [IDLE, IDLE, STOP]).await;
+    assert_eq!((job.rounds, status.unwrap()), (vec![0.0, 10.0, 20.0], 0));
 }
 
 #[tokio::test(start_paused = true)]
