@@ -632,3 +632,17 @@ fn a_terminal_that_is_gone_does_not_stop_the_work() {
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn who_gets_a_daemon_without_a_log_is_told() {
+    let copier = Copier::new("unlogged");
+    let output = copier.run(&["-d", "copier.ini", "--set", "logfile="]);
+    let daemon = Daemon(copier.pid().expect("a pid file when the starter is back"));
+    assert!(output.status.success(), "{output:?}");
+    assert!(told(&output).contains("nothing is logged in the background"), "{output:?}");
+    drop(daemon);
+    let output = copier.run(&["-d", "copier.ini"]);
+    let daemon = Daemon(copier.pid().expect("a pid file when the starter is back"));
+    assert!(!told(&output).contains("nothing is logged"), "{output:?}");
+    drop(daemon);
+}

@@ -90,6 +90,15 @@ fn rewinding_without_a_position_is_refused() {
 }
 
 #[test]
+fn a_target_without_pgq_ext_is_told_what_to_do() {
+    let stage = Stage::of(Consumer::Serial);
+    stage.at_target().exec("drop extension pgq_ext");
+    stage
+        .start()
+        .wait_for("dst_db has no schema pgq_ext to keep the position in: CREATE EXTENSION pgq_ext CASCADE");
+}
+
+#[test]
 fn rewinding_to_a_tick_that_the_queue_does_not_have_moves_nothing() {
     let stage = Stage::of(Consumer::Serial);
     let before = stage.position();

@@ -241,7 +241,7 @@ fn the_documentation_works() {
     blocks("sql").iter().for_each(|sql| session.exec(sql));
 
     let workplace = Workplace::new();
-    std::fs::create_dir(workplace.path("run")).unwrap();
+    ["run", "log"].map(|folder| std::fs::create_dir(workplace.path(folder)).unwrap());
     let conninfo = conninfo(&database);
     let (source, target) = (format!("--set=src_db={conninfo}"), format!("--set=dst_db={conninfo}"));
     let inis = blocks("ini");

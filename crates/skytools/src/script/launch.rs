@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
-use tracing::error;
+use tracing::{error, warn};
 
 pub use crate::script::control::Control;
 use crate::script::daemon::{self, Daemon};
@@ -105,6 +105,9 @@ fn attend(
         }
         None => None,
     };
+    if script.daemon.is_some() && log.has_console_only() {
+        warn!("nothing is logged in the background, since no logfile is configured");
+    }
     let fate = signals.listen(script.stop(), script.reload(), Arc::downgrade(log), pid_file.clone())?;
     let runtime = runtime()?;
     let stop = script.stop();

@@ -45,7 +45,7 @@ impl PidFile {
                 .create(true)
                 .truncate(false)
                 .open(path)
-                .map_err(failed("open", path))?;
+                .map_err(failed("open the pid file", path))?;
             match found.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),

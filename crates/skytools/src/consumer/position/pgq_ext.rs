@@ -48,10 +48,17 @@ impl Page {
                 "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)), \
                         pg_catalog.to_regprocedure(\
                             pg_catalog.format('%I.set_last_tick(text, text, text, bigint)', $2::text)) is not null, \
-                        pg_catalog.quote_ident($2)",
+                        pg_catalog.quote_ident($2), \
+                        pg_catalog.to_regnamespace(pg_catalog.quote_ident($2)) is not null",
                 &[&format!("{} {}", who.queue(), plain.join(" ")), &schema],
             )
             .await?;
+        if !row.get::<_, bool>(3) {
+            return Err(Error::bad(format!(
+                "{} has no schema {schema} to keep the position in: CREATE EXTENSION pgq_ext CASCADE makes it",
+                target.name()
+            )));
+        }
         if !row.get::<_, bool>(0) {
             return Err(Error::bad(format!(
                 "another job is at work in {} as consumer {} of queue {}: each job needs a consumer_name of its own",

@@ -54,6 +54,7 @@ pub struct Log {
     origin: Arc<Origin>,
     level: Level,
     console: bool,
+    console_only: bool,
 }
 
 /// Opens the log and makes it the one of this process, which can be done once.
@@ -93,7 +94,14 @@ impl Log {
             Verbosity::Verbose => Level::Debug,
             Verbosity::Trace => Level::Trace,
         };
-        Ok(Self { outputs: Arc::new(Outputs::new(outputs)), origin, level, console: console_too })
+        let console_only = console_too && outputs.len() == 1;
+        Ok(Self {
+            outputs: Arc::new(Outputs::new(outputs)),
+            origin,
+            level,
+            console: console_too,
+            console_only,
+        })
     }
 
     /// Turns events into records of this log.
@@ -107,6 +115,11 @@ impl Log {
     /// Whether it is seen on the console.
     pub(super) const fn has_console(&self) -> bool {
         self.console
+    }
+
+    /// Whether it is seen nowhere else, so that nothing is left of it in the background.
+    pub(super) const fn has_console_only(&self) -> bool {
+        self.console_only
     }
 
     /// Opens files and sockets anew: after SIGHUP, when they may have been moved away.
