@@ -218,7 +218,9 @@ fn the_documentation_works() {
     blocks("sql").iter().for_each(|sql| session.exec(sql));
 
     let workplace = Workplace::new();
-    ["run", "log"].map(|folder| std::fs::create_dir(workplace.path(folder)).unwrap());
+    for folder in ["run", "log"] {
+        std::fs::create_dir(workplace.path(folder)).unwrap();
+    }
     let conninfo = conninfo(&database);
     let (source, target) = (format!("--set=src_db={conninfo}"), format!("--set=dst_db={conninfo}"));
     let inis = blocks("ini");
