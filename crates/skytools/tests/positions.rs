@@ -93,6 +93,7 @@ fn rewinding_without_a_position_is_refused() {
 fn a_target_without_pgq_ext_is_told_what_to_do() {
     let stage = Stage::of(Consumer::Serial);
     stage.at_target().exec("drop extension pgq_ext");
+    stage.produce("one");
     stage
         .start()
         .wait_for("dst_db has no schema pgq_ext to keep the position in: CREATE EXTENSION pgq_ext CASCADE");
