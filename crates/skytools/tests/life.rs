@@ -462,8 +462,8 @@ fn a_failure_is_told_with_connection_query_state_and_context() {
     let told = told(&output);
     assert!(
         told.contains(
-            " ERROR Job copier got error on connection 'dst_db': invalid input syntax for type integer: \"x\".   \
-             Query: select take($1"
+            " ERROR Job copier got error on connection 'dst_db': event 1 of queue numbers (type I:id, table NULL): \
+             invalid input syntax for type integer: \"x\".   Query: select take($1"
         ),
         "{told}"
     );

@@ -233,7 +233,7 @@ fn a_serial_consumer_sends_nothing_back() {
     stage.at_target().exec("alter table result add check (data <> 'bad')");
     let before = stage.position();
     stage.produce("bad");
-    stage.start().wait_for("crashed");
+    stage.start().wait_for("got error on connection 'dst_db'");
     let _program = stage.start();
     stage.at_target().exec("alter table result drop constraint result_data_check");
     wait_until("the batch to be done", || stage.position() != before);

@@ -98,19 +98,24 @@ impl Failures {
 pub fn crash(job_name: &str, error: &Error) -> String {
     match error.root() {
         Error::Database { connection, query, source } => {
-            let at = match error {
-                Error::Event { event, .. } => format!("{event}: "),
-                _ => String::new(),
+            let failure = match error {
+                // The detail is often the row: with an event, that is for those who debug.
+                Error::Event { event, .. } => {
+                    let message = source.as_db_error().map(|error| error.message().to_owned());
+                    format!("{event}: {}", message.unwrap_or_else(|| told(source)))
+                }
+                _ => told(source),
             };
-            let failure = told(source);
-            let mut line = format!("Job {job_name} got error on connection '{connection}': {at}{failure}");
+            let mut line = format!("Job {job_name} got error on connection '{connection}': {failure}");
             if let Some(query) = query {
                 line.push_str(&format!(".   Query: {}", shortened(query)));
             }
             if let Some(error) = source.as_db_error() {
                 // What the server knows of the way there stands for the trace of a program that is interpreted.
                 line.push_str(&format!("\nSQLSTATE: {}", error.code().code()));
-                line.extend(error.where_().map(|context| format!("\nCONTEXT: {context}")));
+                // That of COPY is a row, too.
+                let context = error.where_().filter(|context| !context.starts_with("COPY "));
+                line.extend(context.map(|context| format!("\nCONTEXT: {context}")));
             }
             line
         }
