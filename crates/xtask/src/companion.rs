@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a program tells of itself (`--generate FORM`), and where that goes below the prefix.
-const PAPERS: [(&str, &str, fn(&str) -> String); 6] = [
-    ("man", "share/man/man1", |name| format!("{name}.1")),
-    ("man5", "share/man/man5", |name| format!("{name}.ini.5")),
-    ("html", "share/doc/skytools", |name| format!("{name}.html")),
-    ("bash", "share/bash-completion/completions", str::to_owned),
-    ("zsh", "share/zsh/site-functions", |name| format!("_{name}")),
-    ("fish", "share/fish/vendor_completions.d", |name| format!("{name}.fish")),
+const PAPERS: [(&str, &str, &str); 6] = [
+    ("man", "share/man/man1", "NAME.1"),
+    ("man5", "share/man/man5", "NAME.ini.5"),
+    ("html", "share/doc/skytools", "NAME.html"),
+    ("bash", "share/bash-completion/completions", "NAME"),
+    ("zsh", "share/zsh/site-functions", "_NAME"),
+    ("fish", "share/fish/vendor_completions.d", "NAME.fish"),
 ];
 
 /// Installs release builds of all programs.
@@ -30,7 +30,7 @@ pub fn install(settings: &Settings) -> Outcome {
             link(&below("bin"), other, &name)?;
         }
         for (form, folder, file) in PAPERS {
-            put(&below(folder), &file(&name), asked(&program, form)?.into_bytes(), 0o644)?;
+            put(&below(folder), &file.replace("NAME", &name), asked(&program, form)?.into_bytes(), 0o644)?;
         }
     }
     Ok(())

@@ -250,7 +250,7 @@ fn read(path: &Path) -> Outcome<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::env;
+    use std::{env, process};
 
     /// A folder with these files, and what `script` makes of it.
     fn script_of(name: &str, files: &[(&str, &str)]) -> Outcome<String> {
