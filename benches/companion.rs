@@ -27,11 +27,7 @@ impl Handler for Nothing {
 
 /// As a program of the crate has it.
 fn runtime() -> Runtime {
-    if std::env::var("CT").is_ok() {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-    } else {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
-    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 /// A queue whose events lie between two ticks, to be read as often as wanted.
@@ -79,10 +75,7 @@ impl Filled {
         let runtime = runtime();
         let source =
             runtime.block_on(Connection::open("source", &self.conninfo(), Options::default())).unwrap();
-        let mut subscription = Subscription::new("bench", "reader");
-        if let Ok(n) = std::env::var("LAZY") {
-            subscription.selection().lazy_fetch = n.parse().unwrap();
-        }
+        let subscription = Subscription::new("bench", "reader");
         self.per_event(|| {
             runtime.block_on(async {
                 let mut batch = subscription.next_batch(&source).await.unwrap().expect("a batch");
