@@ -133,8 +133,15 @@ impl DeadLetters {
 
     /// The one of this number.
     pub async fn get(&self, id: i64) -> Result<DeadLetter> {
-        let letters = self.list().await?;
-        letters.into_iter().find(|letter| letter.id == id).ok_or_else(|| self.unknown(id))
+        if !self.exist().await? {
+            return Err(self.unknown(id));
+        }
+        let get = format!(
+            "select {COLUMNS} from pgq_consumer.dead_letter \
+             where queue_name = $1 and consumer_name = $2 and letter_id = $3"
+        );
+        let row = self.source.query_opt(&get, &[&self.queue, &self.consumer, &id]).await?;
+        row.map(|row| self.letter(&row)).ok_or_else(|| self.unknown(id))
     }
 
     /// Sends an event to this consumer again, and to no other, and commits. Of its attempts nothing is remembered. It
