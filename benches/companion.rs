@@ -41,8 +41,7 @@ impl Filled {
     fn new(events: i64, transactions: i64) -> Filled {
         let host = Host::start(&Server::ours());
         let mut session = host.connect();
-        // Nothing is overdue, so that the last tick does not cut what is to be one batch.
-        session.exec("SELECT pgq.set_queue_config('bench', 'ticker_max_lag', '1 day')");
+        host.one_tick_one_batch();
         session.exec("SELECT pgq.force_tick('bench')");
         let first_tick = session.one("SELECT pgq.ticker('bench')", &[]);
         let each = events / transactions;
