@@ -111,6 +111,10 @@ impl Stage {
         self.workplace.start(file, self.consumer.binary(), &[file])
     }
 
+    pub fn start_asking(&self, switch: &str) -> Running {
+        self.workplace.start(switch, self.consumer.binary(), &["copier.ini", switch])
+    }
+
     pub fn run(&self, switch: &str) -> Output {
         self.workplace.run(self.consumer.binary(), &["copier.ini", switch])
     }

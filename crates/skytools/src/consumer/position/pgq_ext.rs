@@ -10,12 +10,15 @@ use crate::db::types::{FromSqlOwned, ToSql};
 use crate::script::{Config, Key, Kind};
 use crate::{Error, Result};
 
+/// That of the extension.
+const DEFAULT_SCHEMA: &str = "pgq_ext";
+
 /// Keys of consumers that keep their position in the target.
 pub const TARGET_KEYS: &[Key] = &[
     Key::with_default(
         "pgq_ext_schema",
         Kind::Text,
-        "pgq_ext",
+        DEFAULT_SCHEMA,
         "The schema in the target whose functions keep the position.",
     ),
     Key::optional(
@@ -54,8 +57,13 @@ impl Page {
             )
             .await?;
         if !row.get::<_, bool>(3) {
+            let advice = if schema == DEFAULT_SCHEMA {
+                "CREATE EXTENSION pgq_ext CASCADE makes it"
+            } else {
+                "so says pgq_ext_schema"
+            };
             return Err(Error::bad(format!(
-                "{} has no schema {schema} to keep the position in: CREATE EXTENSION pgq_ext CASCADE makes it",
+                "{} has no schema {schema} to keep the position in: {advice}",
                 target.name()
             )));
         }

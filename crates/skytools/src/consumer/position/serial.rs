@@ -31,6 +31,8 @@ impl<H: Handler> SerialConsumer<H> {
 }
 
 impl Position for ByTick {
+    const SENDS_BACK: bool = false;
+
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look> {
         let target = script.db(self.target).await?;
         let mut page = Page::open(script.config(), who, &target).await?;
@@ -40,7 +42,6 @@ impl Position for ByTick {
         }
         self.page = Some(page);
         batch.set_target(target);
-        batch.refuse_retries();
         Ok(look)
     }
 
