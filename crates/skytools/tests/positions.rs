@@ -265,6 +265,30 @@ fn a_second_job_of_the_same_names_is_refused_while_the_first_is_at_work() {
 }
 
 #[test]
+fn a_queue_of_the_same_name_in_another_database_is_noticed_before_anything_is_skipped() {
+    let stage = Stage::of(Consumer::Serial);
+    let one = stage.produce("of one");
+    let program = stage.start();
+    stage.wait_for_position(one);
+    drop(program);
+    // Made and ticked in the same way: the ticks have the same numbers.
+    let other = stage.with_another_source();
+    assert_eq!(other.produce("of the other"), one);
+    other.start().wait_for(&format!("dst_db has tick {one} as done, but not one that was taken at"));
+    assert_ne!(other.position(), Some(one));
+    // Nor when it fits behind the last one.
+    other.at_source().exec(&format!("select pgq.register_consumer_at('orders', 'copier', {one})"));
+    other.produce("of the other, too");
+    other.start().wait_for(&format!("dst_db has tick {one} as done, but not one that was taken at"));
+    assert_eq!(stage.results(), ["of one"]);
+
+    let next = stage.produce("of one again");
+    let _program = stage.start();
+    stage.wait_for_position(next);
+    assert_eq!(stage.results(), ["of one", "of one again"]);
+}
+
+#[test]
 fn a_subconsumer_has_a_position_of_its_own() {
     let stage = Stage::of(Consumer::Serial);
     stage.write("copier.ini", "orders", "subconsumer_name = second");
