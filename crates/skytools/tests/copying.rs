@@ -76,7 +76,17 @@ feed, \\N and \\.",)"#,
 
     let lists = Rows::from_lists(vec!["id".into()], vec![vec![Some("9".into())], vec![]]);
     assert_eq!(lists.unwrap_err().to_string(), "row 2 has 0 values for 1 columns");
-    assert_eq!(Rows::default().insert_text(&table), "");
+}
+
+#[test]
+fn without_records_nothing_is_written() {
+    let database = Database::fresh("records");
+    let (connection, table) = (open(&database), name("t"));
+    database.connect().exec("create table t (id int)");
+    for none in [Rows::from_records(&[]), Rows::from_lists(vec!["id".into()], vec![]).unwrap()] {
+        assert_eq!((none.insert_text(&table), none.copy_text(&table)), (String::new(), String::new()));
+        assert_eq!(wait(none.copy_into(&connection, &table)).unwrap(), 0);
+    }
 }
 
 #[test]
