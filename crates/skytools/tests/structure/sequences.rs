@@ -1,7 +1,7 @@
 //! Sequences, alone and with their tables.
 
 use skytools::db::QualifiedName;
-use skytools::db::structure::{Sequence, Table};
+use skytools::db::structure::{Element, Sequence, Table};
 
 use super::{ALL, assert_same, database, dump, open};
 use crate::kit::wait;
@@ -46,4 +46,30 @@ fn a_sequence_that_waits_is_taken() {
     wait(structure.create(&to, ALL, &name)).unwrap();
     assert_same(&dump(&target, &name), &dump(&source, &name));
     assert_eq!(target.connect().one::<i32>("insert into plain.t values (default) returning id", &[]), 42);
+}
+
+/// A sequence that begins anew would give numbers that rows have already.
+#[test]
+fn a_sequence_whose_value_may_not_be_seen_is_not_made() {
+    let (source, target) = (database("structure"), database("structure"));
+    let (from, to) = (open(&source), open(&target));
+    source.connect().exec(
+        "create table plain.t (id serial primary key, n int generated always as identity); \
+         insert into plain.t default values; grant usage on schema plain to structure_reader",
+    );
+    wait(from.batch("set role structure_reader")).unwrap();
+    let name = QualifiedName::new("plain", "t");
+    let structure = wait(Table::load(&from, &name)).unwrap();
+    wait(structure.create(&to, &[Element::Table, Element::PrimaryKey], &name)).unwrap();
+    let refused = wait(structure.create(&to, &[Element::Sequences], &name)).unwrap_err().to_string();
+    assert_eq!(refused, "the next value of sequence plain.t_id_seq takes USAGE or SELECT on it");
+    let alone = wait(Sequence::load(&from, &QualifiedName::new("plain", "t_n_seq"))).unwrap();
+    let refused = wait(alone.create(&to, &alone.name())).unwrap_err().to_string();
+    assert_eq!(refused, "the next value of sequence plain.t_n_seq takes USAGE or SELECT on it");
+
+    source.connect().exec("grant select on sequence plain.t_id_seq, plain.t_n_seq to structure_reader");
+    let structure = wait(Table::load(&from, &name)).unwrap();
+    wait(structure.create(&to, &[Element::Sequences, Element::Defaults], &name)).unwrap();
+    let next = "insert into plain.t default values returning id || ' ' || n";
+    assert_eq!(target.connect().one::<String>(next, &[]), "2 2");
 }
