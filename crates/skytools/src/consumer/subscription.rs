@@ -18,6 +18,8 @@ pub struct Subscription {
     pub(super) filter_key: Option<&'static str>,
     /// Whether all events are read, and those of other tables left out later.
     reads_all: bool,
+    /// Whether each batch is that of one tick, whatever is selected.
+    by_tick: bool,
     policy: Policy,
     stop: Stop,
 }
@@ -33,6 +35,7 @@ impl Subscription {
             selection: Selection { lazy_fetch: 300, ..Selection::default() },
             filter_key: None,
             reads_all: false,
+            by_tick: false,
             policy: Policy::default(),
             stop: Stop::default(),
         }
@@ -97,6 +100,11 @@ impl Subscription {
     /// Reads all events, whatever is selected: who passes them on leaves them out himself.
     pub(crate) const fn read_all(&mut self) {
         self.reads_all = true;
+    }
+
+    /// Whether each batch is that of one tick, whatever is selected: where others need every tick.
+    pub(crate) const fn go_by_tick(&mut self, by_tick: bool) {
+        self.by_tick = by_tick;
     }
 
     /// The condition that the database shall judge events by.
@@ -183,6 +191,7 @@ impl Subscription {
 
     async fn next_info(&self, source: &Connection) -> Result<Option<BatchInfo>> {
         let Selection { min_lag, min_count, min_interval, .. } = &self.selection;
+        let (min_count, min_interval) = if self.by_tick { (&None, &None) } else { (min_count, min_interval) };
         let row = source
             .query_one(
                 "select batch_id, cur_tick_id, prev_tick_id, cur_tick_time, prev_tick_time, \
