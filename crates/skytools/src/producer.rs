@@ -163,7 +163,8 @@ impl Producer {
 
     /// Writes events by COPY into the queue's current table, and returns how many: the way of bulk writers, and of who
     /// gives numbers and times. It needs INSERT on the table, as `pgq_admin` has it. A queue that is closed to events is
-    /// refused, and so is more than one transaction may write, as far as this call writes it.
+    /// refused, and so is more than one transaction may write, as far as this call writes it; neither is with
+    /// `session_replication_role = replica`, as who copies a queue has it.
     pub async fn copy<'a>(&self, events: impl IntoIterator<Item = NewEvent<'a>>) -> Result<u64> {
         if self.connection.options().autocommit {
             return Err(Error::usage("copying events needs a transaction: the connection is in autocommit"));
@@ -172,7 +173,8 @@ impl Producer {
             .connection
             .query_one(
                 "select pgq.current_event_table($1), pg_catalog.now(), \
-                        (select q.queue_per_tx_limit from pgq.queue q where q.queue_name = $1)",
+                        (select q.queue_per_tx_limit from pgq.queue q where q.queue_name = $1 \
+                          and pg_catalog.current_setting('session_replication_role') <> 'replica')",
                 &[&self.queue],
             )
             .await?;

@@ -25,8 +25,8 @@ pub struct Follower {
     /// The key of the node's database.
     db: &'static str,
     whose: Whose,
-    /// The provider that a switch names, in place of the one that the node names.
-    given: Option<String>,
+    /// Asked to register: the provider that the switch names, in place of the one that the node names.
+    registers: Option<Option<String>>,
     /// As of the begin of this round.
     state: Option<State>,
     has_failed: bool,
@@ -35,12 +35,13 @@ pub struct Follower {
 
 impl Follower {
     pub const fn new(db: &'static str, whose: Whose) -> Self {
-        Self { db, whose, given: None, state: None, has_failed: false, compares: OnceCell::const_new() }
+        Self { db, whose, registers: None, state: None, has_failed: false, compares: OnceCell::const_new() }
     }
 
     pub fn asked(&mut self, matches: &ArgMatches) {
         // Not every program has `Program::cascaded`.
-        self.given = matches.try_get_one("provider").ok().flatten().cloned();
+        let asks = matches.try_get_one("register").is_ok_and(|asked| asked == Some(&true));
+        self.registers = asks.then(|| matches.try_get_one("provider").ok().flatten().cloned());
     }
 
     /// The state as this round has found it.
@@ -62,33 +63,21 @@ impl Follower {
     /// Reads the state, and confirms it; clears an error that is over.
     pub async fn refresh(&mut self, script: &mut Script, who: &Subscription) -> Result<&State> {
         self.state = None;
+        let has_failed = std::mem::take(&mut self.has_failed);
         let node = self.node(script).await?;
         let mut state = self.read(&node, who).await?;
-        // A missing tick is made first: who waits for the confirmation may be about to change the provider.
-        if !state.is_uptodate && !state.lacks_tick() {
-            state = self.confirm(&node, who).await?;
+        // A missing tick is made first: who waits for the confirmation may be about to change the provider. He may have
+        // to, if this one cannot tell the tick.
+        if !state.is_uptodate && (has_failed || !state.lacks_tick()) {
+            ask(&node, "set_consumer_uptodate($1, $2, true)", &[&who.queue(), &who.consumer()]).await?;
+            // Behind the lock that this has taken: what another change has made of it meanwhile is confirmed, too.
+            state = self.read(&node, who).await?;
         }
-        if !std::mem::take(&mut self.has_failed) && state.error.is_some() {
+        if !has_failed && state.error.is_some() {
             self.write_error(&node, who, None).await?;
         }
         node.commit().await?;
         Ok(self.state.insert(state))
-    }
-
-    /// Tells that the state was seen, and returns it.
-    async fn confirm(&self, node: &Connection, who: &Subscription) -> Result<State> {
-        ask(node, "set_consumer_uptodate($1, $2, true)", &[&who.queue(), &who.consumer()]).await?;
-        // Read behind the lock that this has taken: what another change has made of it meanwhile is confirmed, too.
-        self.read(node, who).await
-    }
-
-    /// The same, in a transaction of its own.
-    pub async fn confirm_late(&self, script: &mut Script, who: &Subscription) -> Result<()> {
-        let node = self.node(script).await?;
-        if !self.state()?.is_uptodate {
-            self.confirm(&node, who).await?;
-        }
-        node.commit().await
     }
 
     async fn write_error(&self, node: &Connection, who: &Subscription, error: Option<String>) -> Result<()> {
@@ -116,8 +105,11 @@ impl Follower {
         who: &Subscription,
         name: &str,
     ) -> Result<Connection> {
-        let location = match (&self.given, &self.state) {
-            (Some(given), _) => given.clone(),
+        let location = match (&self.registers, &self.state) {
+            (Some(Some(given)), _) => given.clone(),
+            (Some(None), _) => {
+                return Err(Error::usage("--register needs --provider=CONNSTR: where to read"));
+            }
             (None, Some(state)) => state.provider_location.clone(),
             (None, None) => self.look_up(script, who).await?.provider_location,
         };
@@ -153,6 +145,15 @@ impl Follower {
         } else {
             ask(node, "set_consumer_completed($1, $2, $3)", &[&queue, &consumer, &end]).await?;
         }
+        // Behind the lock that this has taken: a branch that was promoted meanwhile has events of its own now.
+        let now = ask(node, "get_consumer_state($1, $2)", &[&queue, &consumer]).await?;
+        let (before, now): (&str, &str) = (&self.state()?.node_type, now.get("node_type"));
+        if now != before {
+            return Err(Error::bad(format!(
+                "this node of queue {queue} was a {before} and became a {now} while batch {start}..{end} was at work: \
+                 nothing of it is kept"
+            )));
+        }
         Ok(())
     }
 
@@ -168,21 +169,30 @@ impl Follower {
 
     /// Registers at the provider that the switch names, and enters that position in the node.
     pub async fn register(
-        &mut self,
+        &self,
         script: &mut Script,
         who: &Subscription,
         provider: &Connection,
     ) -> Result<bool> {
-        if self.given.is_none() {
-            return Err(Error::usage("--register needs --provider=CONNSTR: where to read"));
+        let info = ask(provider, "get_node_info($1)", &[&who.queue()]).await?;
+        let (name, node_type): (&str, &str) = (info.get("node_name"), info.get("node_type"));
+        if node_type == "leaf" {
+            return Err(Error::usage(format!(
+                "node {name} is a leaf of queue {}: nobody can read from it",
+                who.queue()
+            )));
         }
-        let name: String = ask(provider, "get_node_info($1)", &[&who.queue()]).await?.get("node_name");
-        provider.commit().await?;
+        let node = self.node(script).await?;
         let is_new = who.register(provider).await?;
         let tick = who.tick(provider).await?;
-        let node = self.node(script).await?;
         let arguments: [&(dyn ToSql + Sync); 4] = [&who.queue(), &who.consumer(), &name, &tick];
-        ask(&node, "register_consumer($1, $2, $3, $4)", &arguments).await?;
+        if let Err(refusal) = ask(&node, "register_consumer($1, $2, $3, $4)", &arguments).await {
+            // What nobody reads would hold rotation back.
+            if is_new {
+                who.unregister(provider).await?;
+            }
+            return Err(refusal);
+        }
         node.commit().await?;
         Ok(is_new)
     }

@@ -11,8 +11,29 @@ use crate::consumer::{Event, Sieve};
 use crate::db::Connection;
 use crate::{NewEvent, Producer, Result};
 
-/// So many events are written at a time.
+/// So many events are written at a time,
 const BLOCK: usize = 500;
+
+/// or fewer that have so many bytes: memory stays constant.
+const BLOCK_BYTES: usize = 8 << 20;
+
+/// Events that wait to be written.
+#[derive(Debug, Default)]
+pub struct Block {
+    events: Vec<Event>,
+    bytes: usize,
+}
+
+impl Block {
+    fn add(&mut self, event: Event) {
+        self.bytes += event.size();
+        self.events.push(event);
+    }
+
+    const fn is_full(&self) -> bool {
+        self.events.len() >= BLOCK || self.bytes >= BLOCK_BYTES
+    }
+}
 
 /// Where events are written besides being handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +69,7 @@ pub struct Passage {
     pub heeds_root: bool,
     pub heard: Heard,
     pub system_events: SystemEvents,
-    pub block: Vec<Event>,
+    pub block: Block,
 }
 
 impl Passage {
@@ -79,15 +100,17 @@ impl Passage {
         if is_of_cascade(event) {
             self.system_events.take(&self.queue, event)?;
         }
-        self.block.extend(self.written(event));
-        if self.block.len() >= BLOCK {
+        if let Some(event) = self.written(event) {
+            self.block.add(event);
+        }
+        if self.block.is_full() {
             self.write().await?;
         }
         Ok(())
     }
 
     async fn write(&mut self) -> Result<()> {
-        let block = std::mem::take(&mut self.block);
+        let block = std::mem::take(&mut self.block).events;
         match &self.destination {
             _ if block.is_empty() => {}
             Destination::Nowhere => {}

@@ -67,6 +67,11 @@ impl Role {
         matches!(self, Self::Branch)
     }
 
+    /// Whether several ticks may become one batch: no other node, and no other queue, ever looks for those in between.
+    pub const fn collects(&self) -> bool {
+        matches!(self, Self::Leaf)
+    }
+
     /// The queue that it feeds.
     pub fn feeds(&self) -> Option<&str> {
         match self {
@@ -125,16 +130,16 @@ mod tests {
 
     #[test]
     fn who_does_what() {
-        for (node_type, combined, reads, applies, keeps_copy, feeds) in [
-            ("root", None, false, false, false, None),
-            ("branch", None, true, true, true, None),
-            ("leaf", None, true, true, false, None),
-            ("leaf", Some("root"), true, true, false, Some("all")),
-            ("leaf", Some("branch"), true, false, false, None),
+        for (node_type, combined, reads, applies, keeps_copy, collects, feeds) in [
+            ("root", None, false, false, false, false, None),
+            ("branch", None, true, true, true, false, None),
+            ("leaf", None, true, true, false, true, None),
+            ("leaf", Some("root"), true, true, false, false, Some("all")),
+            ("leaf", Some("branch"), true, false, false, false, None),
         ] {
             let role = role(node_type, combined);
-            let does = (role.reads(), role.applies(), role.keeps_copy(), role.feeds());
-            assert_eq!(does, (reads, applies, keeps_copy, feeds), "{node_type}, {combined:?}");
+            let does = (role.reads(), role.applies(), role.keeps_copy(), role.collects(), role.feeds());
+            assert_eq!(does, (reads, applies, keeps_copy, collects, feeds), "{node_type}, {combined:?}");
         }
     }
 

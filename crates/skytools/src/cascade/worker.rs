@@ -1,10 +1,11 @@
 //! The one consumer that keeps a node up.
 
-use clap::ArgMatches;
+use jiff::Timestamp;
+use tracing::warn;
 
 use crate::cascade::consumer::{PROVIDER, require_plain};
 use crate::cascade::follower::{Follower, Whose};
-use crate::cascade::passage::{Destination, Passage};
+use crate::cascade::passage::{Block, Destination, Passage};
 use crate::cascade::role::{Role, Work};
 use crate::cascade::system_events::SystemEvents;
 use crate::cascade::watermarks::Watermarks;
@@ -48,7 +49,8 @@ pub type CascadedWorker<H> = Consumer<H, Upkeep>;
 impl<H: Handler> CascadedWorker<H> {
     /// `node` is the key of the database with the node; the handler finds it at [`Batch::target`]. Keys are
     /// [`WORKER_KEYS`], those of every consumer, and `remote_extra_connstr`. `consumer_name` must be the worker's name
-    /// that the node was made with. Of `table_filter` only the handler hears: the copy is whole.
+    /// that the node was made with. Of `table_filter` only the handler hears: the copy is whole. Only a leaf that feeds no
+    /// other queue collects ticks: `pgq_batch_collect_events` and `pgq_batch_collect_interval` say nothing to others.
     pub fn on_node(script: &Script, node: &'static str, handler: H) -> Result<Self> {
         require_plain(script)?;
         let upkeep = Upkeep {
@@ -96,48 +98,76 @@ impl Upkeep {
             heeds_root: group.is_none(),
             heard: self.watermarks.heard.clone(),
             system_events: SystemEvents::default(),
-            block: Vec::new(),
+            block: Block::default(),
         })
     }
 
-    /// A batch that was done before: its tick may be missing.
+    /// Takes a role, which may be another one than in the round before.
+    fn act_as(&mut self, role: Role, who: &mut Subscription) {
+        who.go_by_tick(!role.collects());
+        if role != self.role && role.reads() && !role.collects() && who.selected().collects() {
+            warn!(
+                "this node of {} goes tick by tick: pgq_batch_collect_events and pgq_batch_collect_interval say nothing \
+                 here",
+                who.queue()
+            );
+        }
+        self.role = role;
+    }
+
+    /// Makes the tick of what was copied before a crash, if it is missing. It is known as the end of a batch that is
+    /// still to be finished, or as the begin of the next one: of another provider.
     async fn catch_up(&self, who: &Subscription, node: &Connection, batch: &BatchInfo) -> Result<()> {
-        let top = self.follower.state()?.upkeep.as_ref().and_then(|node| node.top);
-        let (start, end) = (batch.prev_tick_id, batch.tick_id);
-        match top {
-            Some(tick) if tick == end => Ok(()),
-            Some(tick) if tick == start => copy_tick(who, node, batch).await,
-            other => {
-                let other = other.map_or_else(|| "none".to_owned(), |tick| tick.to_string());
-                Err(Error::bad(format!(
-                    "is_batch_done: last branch tick = {other}, expected {start} or {end}"
-                )))
+        let state = self.follower.state()?;
+        let (start, end) = (Tick::before(batch), Tick::of(batch));
+        match state.upkeep.as_ref().and_then(|node| node.top) {
+            Some(top) if top == state.completed => Ok(()),
+            Some(top) if top == start.id && state.completed == end.id => end.copy(who, node).await,
+            Some(top) if top < start.id && state.completed == start.id => start.copy(who, node).await,
+            top => {
+                let top = top.map_or_else(|| "none".to_owned(), |tick| tick.to_string());
+                let (start, end) = (start.id, end.id);
+                Err(Error::bad(format!("is_batch_done: last branch tick = {top}, expected {start} or {end}")))
             }
         }
     }
 }
 
-/// The batch's end, as it is at the root, in a transaction of its own: before, its events were not committed.
-async fn copy_tick(who: &Subscription, node: &Connection, batch: &BatchInfo) -> Result<()> {
-    let arguments: [&(dyn ToSql + Sync); 4] =
-        [&who.queue(), &batch.tick_id, &batch.batch_end, &batch.seq_end];
-    node.query_one("select pgq.ticker($1, $2, $3, $4)", &arguments).await?;
-    node.commit().await
+/// A tick as it is at the root.
+struct Tick {
+    id: i64,
+    time: Timestamp,
+    event: i64,
+}
+
+impl Tick {
+    /// At a batch's end.
+    const fn of(batch: &BatchInfo) -> Self {
+        Self { id: batch.tick_id, time: batch.batch_end, event: batch.seq_end }
+    }
+
+    /// At its begin.
+    const fn before(batch: &BatchInfo) -> Self {
+        Self { id: batch.prev_tick_id, time: batch.batch_start, event: batch.seq_start }
+    }
+
+    /// Makes it here, in a transaction of its own: before, its events were not committed.
+    async fn copy(&self, who: &Subscription, node: &Connection) -> Result<()> {
+        let arguments: [&(dyn ToSql + Sync); 4] = [&who.queue(), &self.id, &self.time, &self.event];
+        node.query_one("select pgq.ticker($1, $2, $3, $4)", &arguments).await?;
+        node.commit().await
+    }
 }
 
 impl Position for Upkeep {
     const SENDS_BACK: bool = false;
 
-    fn asked(&mut self, matches: &ArgMatches) {
-        self.follower.asked(matches);
-    }
-
-    async fn begin(&mut self, script: &mut Script, who: &Subscription) -> Result<Option<Next>> {
+    async fn begin(&mut self, script: &mut Script, who: &mut Subscription) -> Result<Option<Next>> {
         if who.selected().condition.is_some() {
             return Err(Error::usage("the worker of a node reads all events: it takes no condition"));
         }
         let state = self.follower.refresh(script, who).await?.clone();
-        self.role = Role::of(&state)?;
+        self.act_as(Role::of(&state)?, who);
         if state.is_paused && !state.lacks_tick() {
             return Ok(Some(Next::Idle));
         }
@@ -171,22 +201,18 @@ impl Position for Upkeep {
     }
 
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look> {
-        let (state, info) = (self.follower.state()?.clone(), batch.info().clone());
+        let (state, info) = (self.follower.state()?, batch.info().clone());
+        let is_paused = state.is_paused;
         self.work = self.role.work(state.completed, &info)?;
         let node = self.follower.node(script).await?;
+        if self.role.keeps_copy() {
+            self.catch_up(who, &node, &info).await?;
+        }
         match self.work {
+            Work::None => Ok(Look::AlreadyDone),
             Work::Later => Ok(Look::NotYet),
-            Work::None => {
-                if self.role.keeps_copy() {
-                    self.catch_up(who, &node, &info).await?;
-                }
-                Ok(Look::AlreadyDone)
-            }
-            Work::All | Work::SystemEvents if state.is_paused => {
-                // It was not the batch whose tick is missing.
-                self.follower.confirm_late(script, who).await?;
-                Ok(Look::NotYet)
-            }
+            // The missing tick is made.
+            Work::All | Work::SystemEvents if is_paused => Ok(Look::NotYet),
             Work::All | Work::SystemEvents => {
                 batch.set_sieve(Box::new(self.passage(who, &node, &info)?));
                 batch.set_target(node);
@@ -202,7 +228,7 @@ impl Position for Upkeep {
         }
         node.commit().await?;
         if self.role.keeps_copy() {
-            copy_tick(who, node, batch.info()).await?;
+            Tick::of(batch.info()).copy(who, node).await?;
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ impl Event {
     }
 
     /// The bytes of its texts.
-    pub(super) const fn size(&self) -> usize {
+    pub(crate) const fn size(&self) -> usize {
         self.text.len()
     }
 

@@ -158,7 +158,7 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
         if let Some(errand) = self.errand {
             return self.run(errand, script).await;
         }
-        if let Some(next) = self.position.begin(script, &self.subscription).await? {
+        if let Some(next) = self.position.begin(script, &mut self.subscription).await? {
             if next == Next::Standby {
                 self.handler.standby(script).await?;
                 script.stats.set("standby", 1);

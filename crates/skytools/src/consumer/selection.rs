@@ -49,6 +49,11 @@ impl Selection {
         Ok(selection)
     }
 
+    /// Whether several ticks may become one batch.
+    pub(crate) const fn collects(&self) -> bool {
+        self.min_count.is_some() || self.min_interval.is_some()
+    }
+
     /// The condition that the database shall judge events by.
     pub(super) fn filter(&self) -> Option<String> {
         let names: Vec<String> = self.tables.iter().map(|name| quote::literal(Some(name))).collect();

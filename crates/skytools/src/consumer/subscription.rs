@@ -20,6 +20,8 @@ pub struct Subscription {
     reads_all: bool,
     /// Whether events can come again, or be parked.
     sends_back: bool,
+    /// Whether each batch is that of one tick, whatever is selected.
+    by_tick: bool,
     policy: Policy,
     stop: Stop,
 }
@@ -36,6 +38,7 @@ impl Subscription {
             filter_key: None,
             reads_all: false,
             sends_back: true,
+            by_tick: false,
             policy: Policy::default(),
             stop: Stop::default(),
         }
@@ -105,6 +108,11 @@ impl Subscription {
     /// Reads all events, whatever is selected: who passes them on leaves them out himself.
     pub(crate) const fn read_all(&mut self) {
         self.reads_all = true;
+    }
+
+    /// Whether each batch is that of one tick, whatever is selected: where others need every tick.
+    pub(crate) const fn go_by_tick(&mut self, by_tick: bool) {
+        self.by_tick = by_tick;
     }
 
     /// The condition that the database shall judge events by.
@@ -201,6 +209,7 @@ impl Subscription {
 
     async fn next_info(&self, source: &Connection) -> Result<Option<BatchInfo>> {
         let Selection { min_lag, min_count, min_interval, .. } = &self.selection;
+        let (min_count, min_interval) = if self.by_tick { (&None, &None) } else { (min_count, min_interval) };
         let row = source
             .query_one(
                 "select batch_id, cur_tick_id, prev_tick_id, cur_tick_time, prev_tick_time, \

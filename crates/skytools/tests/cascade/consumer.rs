@@ -68,7 +68,7 @@ fn it_registers_where_it_is_told_and_unregisters_at_both_ends() {
     let cascade = Cascade::chain();
     let top = cascade.tick("a", "q");
     let refusal = asked(&cascade, "b", &["--register"]).unwrap_err();
-    assert!(matches!(refusal, Error::Usage(_)), "{refusal}");
+    assert_eq!(refusal.to_string(), "--register needs --provider=CONNSTR: where to read");
     registered(&cascade);
     let (mut root, mut node) = (cascade.connect("a"), cascade.connect("b"));
     assert_eq!((position(&mut root), completed(&mut node, ME, "q")), (Some(top), top));
@@ -77,6 +77,73 @@ fn it_registers_where_it_is_told_and_unregisters_at_both_ends() {
     asked(&cascade, "b", &["--unregister"]).unwrap();
     assert_eq!(position(&mut root), None);
     assert!(node.column::<String>(provider, &[]).is_empty());
+}
+
+/// What it says when it is asked to register at this provider.
+fn refusal(cascade: &Cascade, node: &str, provider: &str) -> String {
+    let refusal = asked(cascade, node, &["--register", &format!("--provider={provider}")]).unwrap_err();
+    assert!(matches!(refusal, Error::Usage(_)), "{refusal:?}");
+    refusal.to_string()
+}
+
+#[test]
+fn who_cannot_be_registered_is_told_why_and_leaves_nothing_behind() {
+    let cascade = Cascade::of(&["a", "b", "c", "other", "bare"]);
+    cascade.root("a", "q");
+    cascade.tick("a", "q");
+    cascade.subscribe("b", "branch", "a", "q", None);
+    cascade.subscribe("c", "leaf", "b", "q", None);
+    cascade.root("other", "another");
+    cascade.connect("bare").exec("drop extension pgq_node");
+    let [a, c, other, bare] = ["a", "c", "other", "bare"].map(|node| cascade.location(node));
+    let told = |node: &str, provider: &str, sentence: &str| {
+        let refusal = refusal(&cascade, node, provider);
+        assert!(refusal.contains(sentence), "{node} at {provider}: {refusal}");
+    };
+    told("b", &c, "node c is a leaf of queue q: nobody can read from it");
+    told("b", &other, "provider: This database is no node of queue \"q\"");
+    told("b", &bare, "provider: schema \"pgq_node\" does not exist");
+    told("b", "host=/nowhere", "provider: ");
+    told("b", "nonsense", "connect string of another node: missing");
+    told("other", &a, "db: This database is no node of queue \"q\"");
+    assert_eq!(position(&mut cascade.connect("a")), None, "its registration at the provider is taken back");
+    registered(&cascade);
+    let stands = position(&mut cascade.connect("a"));
+    good(&mut cascade.connect("a"), "register_location('q', 'later', 'host=later', false)");
+    told("other", &a, "db: This database is no node of queue \"q\"");
+    assert_eq!(position(&mut cascade.connect("a")), stands, "somebody else's stays");
+}
+
+#[test]
+fn a_state_from_which_nobody_can_go_on_is_told() {
+    let cascade = Cascade::of(&["a", "b", "bare"]);
+    cascade.root("a", "q");
+    cascade.subscribe("b", "branch", "a", "q", None);
+    cascade.connect("bare").exec("drop extension pgq_node");
+    let once = [("loop_delay", "-1"), ("exception_sleep", "0")];
+    let told = |node: &str| {
+        let mut script = Script::new(config_at(&cascade.location(node), ME, "q", &once));
+        let mut consumer = CascadedConsumer::on_node(&script, "db", ()).unwrap();
+        wait(consumer.work(&mut script)).unwrap_err().to_string()
+    };
+    assert_eq!(told("b"), "db: Consumer \"extra\" of queue \"q\" is not registered");
+    assert_eq!(told("bare"), "db: schema \"pgq_node\" does not exist");
+    registered(&cascade);
+    good(&mut cascade.connect("b"), "register_location('q', 'a', 'host=/nowhere', false)");
+    let refusal = told("b");
+    assert!(refusal.starts_with("provider: ") && refusal.contains("/nowhere"), "{refusal}");
+    cascade.connect("b").exec("select pgq_node.drop_node('q', 'b')");
+    assert_eq!(told("b"), "db: This database is no node of queue \"q\"");
+}
+
+#[test]
+fn the_provider_of_a_switch_is_for_registering_only() {
+    let cascade = Cascade::chain();
+    registered(&cascade);
+    let stands = completed(&mut cascade.connect("b"), ME, "q");
+    // Were it asked there, it would be found to be none.
+    asked(&cascade, "b", &["--rewind", "--provider=host=/nowhere"]).unwrap();
+    assert_eq!(position(&mut cascade.connect("a")), Some(stands));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn workers_are_dropped_at_any_time() {
 }
 
 /// Lets the branch `b` have completed a batch without having its tick; the batch's begin and end.
-fn torn(cascade: &Cascade) -> (i64, i64) {
+pub fn torn(cascade: &Cascade) -> (i64, i64) {
     let start = {
         let _worker = cascade.start("b");
         cascade.settle("a", &["b"])

@@ -11,14 +11,14 @@ use crate::kit::Worker;
 
 /// Queues `p1` at `x` and `p2` at `y`; the combined queue `q` with its root at `m` and a branch at `n`, and leaves of both
 /// parts at either.
-struct Merge {
-    cascade: Cascade,
+pub struct Merge {
+    pub cascade: Cascade,
 }
 
 const PARTS: [(&str, &str); 2] = [("p1", "x"), ("p2", "y")];
 
 impl Merge {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let cascade = Cascade::of(&["x", "y", "m", "n"]);
         cascade.root("m", "q");
         cascade.tick("m", "q");
@@ -33,11 +33,11 @@ impl Merge {
     }
 
     /// All workers of a node.
-    fn start(&self, node: &str) -> [Worker; 3] {
+    pub fn start(&self, node: &str) -> [Worker; 3] {
         ["q", "p1", "p2"].map(|queue| self.cascade.start_with(node, queue, &[]))
     }
 
-    fn produce(&self, numbers: std::ops::Range<i32>) -> Vec<String> {
+    pub fn produce(&self, numbers: std::ops::Range<i32>) -> Vec<String> {
         let mut sent = Vec::new();
         for number in numbers {
             for (part, root) in PARTS {
@@ -52,7 +52,7 @@ impl Merge {
     }
 
     /// Waits until all is everywhere; the newest tick of the combined queue.
-    fn settle(&self, combined_root: &str, nodes: &[&str]) -> i64 {
+    pub fn settle(&self, combined_root: &str, nodes: &[&str]) -> i64 {
         for (part, root) in PARTS {
             let tick = self.cascade.tick(root, part);
             self.cascade.wait_for(&[combined_root], part, tick);
@@ -63,7 +63,7 @@ impl Merge {
     }
 
     /// The types and data in the combined queue of a node, beside `pgq.*`.
-    fn combined(&self, node: &str, to: i64) -> Vec<String> {
+    pub fn combined(&self, node: &str, to: i64) -> Vec<String> {
         let history = self.cascade.history(node, 2, to);
         let events = history.iter().flat_map(|chapter| &chapter.events);
         let data = events

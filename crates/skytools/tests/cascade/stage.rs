@@ -265,9 +265,12 @@ impl Cascade {
 }
 
 pub fn start_worker(config: Config) -> Worker {
-    Worker::start(config, |script| {
-        CascadedWorker::on_node(script, "db", Applies).map(|worker| worker.system_events("my."))
-    })
+    Worker::start(config, |script| applies_all(script))
+}
+
+/// A worker that writes down all it gets.
+pub fn applies_all(script: &Script) -> Result<CascadedWorker<Applies>> {
+    CascadedWorker::on_node(script, "db", Applies).map(|worker| worker.system_events("my."))
 }
 
 pub fn config_at(db: &str, consumer: &str, queue: &str, pairs: &[(&str, &str)]) -> Config {

@@ -75,6 +75,18 @@ fn a_batch_of_many_blocks_is_copied_whole() {
 }
 
 #[test]
+fn a_limit_of_events_a_transaction_is_the_producers_and_not_the_copys() {
+    let cascade = Cascade::chain();
+    // As a root has it that became a branch.
+    cascade.connect("b").exec("select pgq.set_queue_config('q', 'per_tx_limit', '2')");
+    let sent: Vec<String> = (0..5).map(|number| number.to_string()).collect();
+    sent.iter().for_each(|data| _ = cascade.insert("a", "q", data));
+    let _worker = cascade.start("b");
+    let top = cascade.settle("a", &["b"]);
+    cascade.all_alike("a", "b", top, &["b"], &sent);
+}
+
+#[test]
 fn a_filter_of_tables_is_the_handlers_and_the_copy_is_whole() {
     let cascade = Cascade::chain();
     let filter = [("table_filter", "wanted")];

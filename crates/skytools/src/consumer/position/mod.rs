@@ -65,7 +65,7 @@ pub trait Position {
     fn asked(&mut self, _matches: &ArgMatches) {}
 
     /// Before each round: what follows it, if there is nothing to be read now.
-    async fn begin(&mut self, _script: &mut Script, _who: &Subscription) -> Result<Option<Next>> {
+    async fn begin(&mut self, _script: &mut Script, _who: &mut Subscription) -> Result<Option<Next>> {
         Ok(None)
     }
 
