@@ -19,6 +19,7 @@ mod heartbeat;
 mod kit;
 mod life;
 mod logs;
+mod metrics;
 mod move_in;
 mod papers;
 mod parallel;

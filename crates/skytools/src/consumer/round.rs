@@ -190,7 +190,9 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
                 return Ok(Next::Idle);
             }
         }
+        let end = batch.info().batch_end;
         let finished = batch.finish().await?;
+        script.figures.batch(end);
         self.tell(script, began, &finished);
         Ok(Next::More)
     }
