@@ -28,6 +28,7 @@ mod positions;
 mod producing;
 mod python;
 mod quoting;
+mod rights;
 mod simple;
 mod structure;
 mod switches;

@@ -5,18 +5,26 @@
 
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::consumer::{Cause, Event, TEXT_COLUMNS};
 use crate::db::Connection;
 use crate::{Error, Result};
 
-/// The lock keeps two consumers from making the table at the same time. The table is readable for whoever may read
-/// queues, as its events are.
+/// The lock keeps two consumers from making the table at the same time; who comes second finds it, and needs no right to
+/// it. (In the catalog: `to_regclass` would remember that it was not there.) The table is readable for whoever may read queues, as its events are.
 const CREATE: &str = "\
-select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_consumer.dead_letter', 0));
+do $$ begin
+perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_consumer.dead_letter', 0));
+if exists (
+    select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'pgq_consumer' and c.relname = 'dead_letter'
+) then
+    return;
+end if;
 create schema if not exists pgq_consumer;
-create table if not exists pgq_consumer.dead_letter (
+create table pgq_consumer.dead_letter (
     letter_id       bigint generated always as identity primary key,
     queue_name      text not null,
     consumer_name   text not null,
@@ -35,12 +43,12 @@ create table if not exists pgq_consumer.dead_letter (
     ev_extra3       text,
     ev_extra4       text
 );
-create index if not exists dead_letter_consumer_idx
+create index dead_letter_consumer_idx
     on pgq_consumer.dead_letter (queue_name, consumer_name, letter_id);
 grant usage on schema pgq_consumer to pgq_reader;
 grant select, insert, delete on pgq_consumer.dead_letter to pgq_reader;
 comment on table pgq_consumer.dead_letter is 'Events that a consumer could not handle';
-";
+end $$";
 
 /// What is known of the event itself, before its texts.
 const EVENT: &str = "ev_id, ev_time, ev_txid, ev_retry";
@@ -80,10 +88,17 @@ impl DeadLetters {
 
     /// Makes the table if it is not there. That takes the right to create a schema.
     pub async fn create(&self) -> Result<()> {
-        if !self.exist().await? {
-            self.source.batch(CREATE).await?;
+        if self.exist().await? {
+            return Ok(());
         }
-        Ok(())
+        self.source.batch(CREATE).await.map_err(|error| match error.sqlstate() {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Error::bad(format!(
+                "{}\nHINT: pgq_consumer.dead_letter is made by who may create schemas, and starts a consumer that may \
+                 park events",
+                error.brief()
+            )),
+            _ => error,
+        })
     }
 
     async fn exist(&self) -> Result<bool> {
