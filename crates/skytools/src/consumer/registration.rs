@@ -50,7 +50,7 @@ impl Program {
     /// Gives the program the keys and switches of a consumer.
     #[must_use]
     pub fn consumer(self) -> Self {
-        let letter = |name, help| errand(name, help).value_name("ID");
+        let letter = |name, help| errand(name, help).value_name("ID").value_hint(clap::ValueHint::Other);
         let which = |name, help| letter(name, help).value_parser(clap::value_parser!(Which));
         self.keys("Consumer", CONSUMER_KEYS)
             .switch(flag("register", "Register the consumer with its queue, and end"))
