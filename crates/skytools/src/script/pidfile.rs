@@ -378,14 +378,6 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_may_write_it() {
-        let place = Place::new();
-        let _ours = PidFile::take(&place.path()).unwrap();
-        let mode = std::fs::metadata(place.path()).unwrap().mode();
-        assert_eq!(mode & 0o133, 0, "{mode:o}");
-    }
-
-    #[test]
     fn who_writes_a_file_cannot_have_the_processes_of_others_killed() {
         if !geteuid().is_root() {
             eprintln!("skipped: only root can make a file of another user");
