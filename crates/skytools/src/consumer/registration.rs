@@ -59,7 +59,7 @@ impl Program {
     /// Gives it the keys and switches of a consumer that can [send events back, or park them](Position::SENDS_BACK).
     #[must_use]
     pub fn retries(self) -> Self {
-        let letter = |name, help| errand(name, help).value_name("ID");
+        let letter = |name, help| errand(name, help).value_name("ID").value_hint(clap::ValueHint::Other);
         let which = |name, help| letter(name, help).value_parser(clap::value_parser!(Which));
         self.keys("Events that fail", FAILED_EVENT_KEYS)
             .switch_beside(flag("dead-letters", "List the events that were parked, and end"))

@@ -294,6 +294,17 @@ mod tests {
     }
 
     #[test]
+    fn an_event_does_not_hide_what_went_wrong() {
+        let file = std::fs::File::open("/nonexistent").map_err(Error::io("read a file")).unwrap_err();
+        let known: Vec<String> = names(&file).iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(known[0], "OSError");
+        let at = |source| Error::Event { event: "event 1".to_owned(), source: Box::new(source) };
+        let once = at(file);
+        assert_eq!(names(&once), known);
+        assert_eq!(names(&at(once)), known);
+    }
+
+    #[test]
     fn what_happened_is_told_with_its_causes() {
         assert_eq!(crash("copier", &odd()), "Job copier crashed: odd");
         let file = std::fs::File::open("/nonexistent").map_err(Error::io("read a file")).unwrap_err();

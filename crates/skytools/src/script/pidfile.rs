@@ -117,17 +117,19 @@ impl Drop for PidFile {
     }
 }
 
-/// How pid files are opened: for us alone to write, whatever the umask, for who could write one could have other
-/// processes killed; and at no place that somebody has put a link to into a folder for all, such as `/tmp`.
+/// In a folder for all, such as `/tmp`, somebody may have put a link there to another file, or a pipe that never ends.
+const NO_TRAPS: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK);
+
+/// For us alone to write, whatever the umask: who could write a pid file could have other processes killed.
 fn options() -> OpenOptions {
     let mut options = File::options();
-    options.read(true).write(true).mode(0o644).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.read(true).write(true).mode(0o644).custom_flags(NO_TRAPS.bits());
     options
 }
 
 /// The process that a pid file names, if it runs.
 pub fn running(path: &Path) -> Result<Option<Pid>> {
-    let file = match File::open(path) {
+    let file = match File::options().read(true).custom_flags(NO_TRAPS.bits()).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed("open", path))?,
     };
@@ -356,6 +358,10 @@ mod tests {
         let error = PidFile::take(&place.path()).unwrap_err().to_string();
         assert!(error.starts_with("open the pid file "), "{error}");
         assert!(!aim.exists());
+        std::fs::write(&aim, format!("{}\n", living_process())).unwrap();
+        let error = running(&place.path()).unwrap_err().to_string();
+        assert!(error.starts_with("open "), "{error}");
+        std::fs::remove_file(&aim).unwrap();
         std::fs::remove_file(place.path()).unwrap();
         std::os::unix::fs::symlink(&aim, place.0.path().join("job.pid.new")).unwrap();
         let _ours = PidFile::take(&place.path()).unwrap();
@@ -363,11 +369,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_may_write_it() {
+    fn nobody_waits_at_a_pipe() {
         let place = Place::new();
-        let _ours = PidFile::take(&place.path()).unwrap();
-        let mode = std::fs::metadata(place.path()).unwrap().mode();
-        assert_eq!(mode & 0o133, 0, "{mode:o}");
+        nix::unistd::mkfifo(&place.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(running(&place.path()).unwrap(), None);
+        let error = PidFile::take(&place.path()).unwrap_err().to_string();
+        assert!(error.starts_with("read "), "{error}");
     }
 
     #[test]

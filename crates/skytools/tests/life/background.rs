@@ -1,5 +1,6 @@
 //! The background: how a program gets there, and what it takes along.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use nix::unistd::getsid;
@@ -46,6 +47,19 @@ fn a_daemon_lets_go_of_what_its_starter_had_open() {
         assert!(!open.contains(&gone), "{open:?}");
     }
     assert!(open.contains(&copier.workplace.path("copier.log")), "{open:?}");
+}
+
+#[test]
+fn others_cannot_write_its_files_whatever_the_umask() {
+    let copier = Copier::new("umask");
+    let start = format!("umask 0; exec {PROGRAM} -d copier.ini");
+    let output = copier.workplace.run("/bin/sh", &["-c", &start]);
+    let _daemon = Daemon(copier.pid().expect("a pid file when the starter is back"));
+    assert!(output.status.success(), "{output:?}");
+    for (file, mode) in [("copier.pid", 0o644), ("copier.log", 0o664)] {
+        let metadata = std::fs::metadata(copier.workplace.path(file)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{file}");
+    }
 }
 
 #[test]

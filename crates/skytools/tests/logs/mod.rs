@@ -3,6 +3,7 @@
 mod database;
 mod datagrams;
 mod files;
+mod journal;
 mod lines;
 mod programs;
 mod skylog_ini;

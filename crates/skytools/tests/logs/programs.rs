@@ -6,7 +6,7 @@ use super::text;
 use crate::kit::Workplace;
 
 /// The INI file of a program that fails in every round, which it logs.
-fn failing(workplace: &Workplace, keys: &str) {
+pub fn failing(workplace: &Workplace, keys: &str) {
     let nowhere = text(workplace.folder());
     workplace.write(
         "copier.ini",

@@ -117,7 +117,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
 
     use tempfile::{TempDir, tempdir};
 
@@ -192,13 +191,5 @@ mod tests {
         fs::remove_file(&path).unwrap();
         file.append("fresh\n").unwrap();
         assert_eq!(read(&folder, "x"), "fresh\n", "where nothing was torn nothing is ended");
-    }
-
-    #[test]
-    fn nobody_else_may_write_a_log() {
-        let folder = tempdir().unwrap();
-        RotatingFile::open(folder.path().join("x"), 0, 0).unwrap();
-        let mode = fs::metadata(folder.path().join("x")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o113, 0, "{mode:o}");
     }
 }
