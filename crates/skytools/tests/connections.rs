@@ -11,7 +11,7 @@ use skytools::script::{Config, Stop, Verbosity};
 use skytools::{Error, Result};
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::kit::{Workplace, config, conninfo, wait};
+use crate::kit::{Workplace, config, conninfo, ini, wait};
 
 fn open(conninfo: &str) -> Result<Connection> {
     wait(Connection::open("db", conninfo, Options::default()))
@@ -380,6 +380,33 @@ fn a_server_that_says_no_is_asked_once() {
         )
     );
     assert!(error.is_lost_connection() && !error.ends_program());
+}
+
+#[test]
+fn not_to_get_in_is_quiet_by_state_and_by_the_name_that_python_has() {
+    let database = Database::fresh("quiet");
+    let workplace = Workplace::new();
+    let folder = database.cluster().socket_folder().display().to_string();
+    for (names, level) in
+        [("OperationalError", "WARNING"), ("IntegrityError, 3D", "WARNING"), ("23", "ERROR")]
+    {
+        let keys = [
+            ("src_db", &*format!("host={folder} user=postgres dbname=nonexistent")),
+            ("dst_db", &conninfo(&database)),
+            ("queue_name", "orders"),
+            ("dst_query", "select"),
+            ("loop_delay", "-1"),
+            ("exception_quiet", names),
+        ];
+        workplace.write("job.ini", &ini("simple_consumer", &keys));
+        let output = workplace.run(env!("CARGO_BIN_EXE_simple_consumer"), &["job.ini"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        let expected = format!("{level} Job job crashed: src_db: ");
+        assert!(
+            told.contains(&expected) && told.contains("\"nonexistent\" does not exist"),
+            "{names}: {told}"
+        );
+    }
 }
 
 #[test]

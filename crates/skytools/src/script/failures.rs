@@ -138,14 +138,20 @@ fn shortened(query: &str) -> String {
     }
 }
 
+const NO_SESSION: [&str; 4] = ["OperationalError", "InterfaceError", "DatabaseError", "Error"];
+
 /// What a kind of error may be called in `exception_quiet`: the SQLSTATE, its class, and the names that Python's
 /// database interface has for it, from the narrowest to the widest.
 pub(crate) fn names(error: &Error) -> Vec<&str> {
     let mut names = match error.root() {
-        Error::Database { .. } | Error::Connect { .. } => match error.sqlstate() {
-            Some(state) => sqlstate_names(state.code()),
-            None => vec!["OperationalError", "InterfaceError", "DatabaseError", "Error"],
-        },
+        Error::Database { .. } => {
+            error.sqlstate().map_or(NO_SESSION.into(), |state| sqlstate_names(state.code()))
+        }
+        // In Python not to get in is one kind of error, whatever the server said.
+        Error::Connect { .. } => {
+            let state = error.sqlstate().map_or("", |state| state.code());
+            [state, state.get(..2).unwrap_or_default()].into_iter().chain(NO_SESSION).collect()
+        }
         Error::Io { .. } => vec!["OSError", "IOError", "EnvironmentError"],
         Error::Usage(_) => vec!["UsageError"],
         Error::Refused(_)

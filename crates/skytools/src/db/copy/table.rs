@@ -124,10 +124,10 @@ impl<'a> TableCopy<'a> {
         }
         let from = self.read_sql(kind, &columns);
         let settings = Settings::of(source).await?;
-        Settings::faithful().set(source).await?;
         let mut load = Load::begin(target, &self.target, &target_columns).await?;
-        let rows = source.client().await?.copy_out(&from).await.map_err(source.failed(&from))?;
         let mut abandoned = CloseUnlessDone(Some(source));
+        Settings::faithful().set(source).await?;
+        let rows = source.client().await?.copy_out(&from).await.map_err(source.failed(&from))?;
         let mut rows = pin!(rows);
         let mut buffer = BytesMut::new();
         let mut copied = Copied::default();
@@ -148,8 +148,8 @@ impl<'a> TableCopy<'a> {
             self.flush(buffer.freeze(), &mut load, &mut copied).await?;
         }
         copied.rows = load.end().await?;
-        abandoned.0 = None;
         settings.set(source).await?;
+        abandoned.0 = None;
         Ok(copied)
     }
 
