@@ -141,7 +141,10 @@ fn a_group_does_not_forget_what_the_root_keeps_for_others() {
     cascade.subscribe("b", "branch", "a", "q", None);
     cascade.subscribe("c", "leaf", "a", "q", None);
     let [mut root, mut branch] = ["a", "b"].map(|node| cascade.connect(node));
-    good(&mut branch, "set_node_attrs('q', 'sync_watermark=b')");
+    // Of the dead member nothing is asked.
+    good(&mut root, "register_location('q', 'd', 'host=/nowhere', true)");
+    good(&mut branch, "register_location('q', 'd', 'host=/nowhere', true)");
+    good(&mut branch, "set_node_attrs('q', 'sync_watermark=b%2cd')");
     let _workers = ["a", "b"].map(|node| cascade.start(node));
     {
         let _leaf = cascade.start("c");
