@@ -6,10 +6,12 @@ use std::time::Duration;
 use pgq_tests::client::wait_until;
 use pgq_tests::shared::Database;
 use skytools::db::{Connection, Connections, Isolation, Options, RETRY_KEYS, Retry};
-use skytools::script::{Config, Stop};
+use skytools::script::log::Log;
+use skytools::script::{Config, Stop, Verbosity};
 use skytools::{Error, Result};
+use tracing_subscriber::layer::SubscriberExt;
 
-use crate::kit::{Workplace, config, conninfo, wait};
+use crate::kit::{Workplace, config, conninfo, ini, wait};
 
 fn open(conninfo: &str) -> Result<Connection> {
     wait(Connection::open("db", conninfo, Options::default()))
@@ -240,6 +242,63 @@ fn answers_of_functions_decide() {
     assert!(!broken.ends_program() && !db.is_in_transaction(), "{broken}");
 }
 
+/// What is logged meanwhile, however little it matters.
+fn logged(work: impl Future<Output = Result<()>>) -> Vec<String> {
+    let workplace = Workplace::new();
+    let path = workplace.path("log");
+    let keys = [
+        ("log_handlers", "file"),
+        ("logfile", path.to_str().unwrap()),
+        ("logfmt_file", "%%(levelname)s %%(message)s"),
+    ];
+    let config = Config::from_pairs("job", &[], keys).unwrap();
+    let log = Log::open(&config, Verbosity::Verbose, false).unwrap();
+    // One thread: what the connection does behind the work is logged here, too.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(log.layer()), || {
+        runtime.block_on(work).unwrap();
+    });
+    workplace.read("log").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_servers_say_is_logged_at_its_level() {
+    let database = Database::fresh("told");
+    let conninfo =
+        format!("{} options='-c client_min_messages=debug1' password=hunter2", conninfo(&database));
+    let lines = logged(async {
+        let db = Connection::open("src_db", &conninfo, Options::default()).await?;
+        let call = "select $1::int as ret_code, 'note' as ret_note";
+        for code in [100, 200, 300] {
+            db.command(call).run(&[&code]).await?;
+        }
+        db.command(call).quiet().run(&[&200]).await?;
+        db.command(call).prefix("node1").run(&[&200]).await?;
+        for level in ["debug", "log", "info", "notice", "warning"] {
+            db.batch(&format!("do $$ begin raise {level} '{level}'; end $$")).await?;
+        }
+        db.commit().await
+    });
+    let (connect, said) = lines.split_first().unwrap();
+    assert!(
+        connect.starts_with("DEBUG Connect 'src_db' to 'host=") && !connect.contains("hunter2"),
+        "{connect}"
+    );
+    let expected = [
+        "DEBUG note",
+        "INFO note",
+        "WARNING note",
+        "DEBUG note",
+        "INFO [node1] note",
+        "DEBUG src_db: debug",
+        "DEBUG src_db: log",
+        "INFO src_db: info",
+        "INFO src_db: notice",
+        "WARNING src_db: warning",
+    ];
+    assert_eq!(said, expected);
+}
+
 #[test]
 fn a_statement_is_tried_again_over_a_new_connection() {
     let database = Database::fresh("again");
@@ -321,6 +380,33 @@ fn a_server_that_says_no_is_asked_once() {
         )
     );
     assert!(error.is_lost_connection() && !error.ends_program());
+}
+
+#[test]
+fn not_to_get_in_is_quiet_by_state_and_by_the_name_that_python_has() {
+    let database = Database::fresh("quiet");
+    let workplace = Workplace::new();
+    let folder = database.cluster().socket_folder().display().to_string();
+    for (names, level) in
+        [("OperationalError", "WARNING"), ("IntegrityError, 3D", "WARNING"), ("23", "ERROR")]
+    {
+        let keys = [
+            ("src_db", &*format!("host={folder} user=postgres dbname=nonexistent")),
+            ("dst_db", &conninfo(&database)),
+            ("queue_name", "orders"),
+            ("dst_query", "select"),
+            ("loop_delay", "-1"),
+            ("exception_quiet", names),
+        ];
+        workplace.write("job.ini", &ini("simple_consumer", &keys));
+        let output = workplace.run(env!("CARGO_BIN_EXE_simple_consumer"), &["job.ini"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        let expected = format!("{level} Job job crashed: src_db: ");
+        assert!(
+            told.contains(&expected) && told.contains("\"nonexistent\" does not exist"),
+            "{names}: {told}"
+        );
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
 use skytools::Result;
 use skytools::consumer::{
-    Batch, CONSUMER_KEYS, Event, Handler, LOCAL_KEYS, LocalConsumer, RemoteConsumer, STATEMENT_KEYS,
-    SerialConsumer, StatementRunner, TARGET_KEYS, Verdict,
+    Batch, CONSUMER_KEYS, Event, FAILED_EVENT_KEYS, Handler, LOCAL_KEYS, LocalConsumer, RemoteConsumer,
+    STATEMENT_KEYS, SerialConsumer, StatementRunner, TARGET_KEYS, Verdict,
 };
 use skytools::script::{Config, Script};
 
@@ -75,7 +75,9 @@ const REMOTE_PROGRAM: &str = "crashes::remote_consumer_as_a_program";
 fn remote_consumer_as_a_program() {
     let ini = std::fs::read_to_string("copier.ini").unwrap();
     let pairs = ini.lines().filter_map(|line| line.split_once(" = "));
-    let config = Config::from_pairs("remote", &[CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs).unwrap();
+    let config =
+        Config::from_pairs("remote", &[CONSUMER_KEYS, FAILED_EVENT_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs)
+            .unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut script = Script::new(config);
         let handler = StatementRunner::in_batch(&script).unwrap();
@@ -290,6 +292,33 @@ fn registering_anew_forgets_the_batch_in_the_target() {
 }
 
 #[test]
+fn a_batch_of_another_database_with_the_same_number_is_not_taken_for_done() {
+    let (job, mut source, mut target) = remote_on(&Server::ours(), "");
+    source.exec("select pgq.register_consumer('orders', 'copier')");
+    let tick = produce(&mut source);
+    run_to(&job, &mut source, tick);
+    // As if the mark were that of another queue: its tick was taken a second later.
+    target.exec(
+        "update pgq_ext.completed_event set event_id = event_id + 1000000 where event_id > 0;
+         update pgq_ext.completed_event set batch_id = batch_id + 1;
+         update pgq_ext.partial_batch set cur_batch_id = cur_batch_id + 1;
+         update pgq_ext.completed_batch set last_batch_id = last_batch_id + 1",
+    );
+    let tick = produce(&mut source);
+    let ini = job.workplace.read("copier.ini");
+    job.workplace.write("copier.ini", &ini.replace("loop_delay = 0.1", "loop_delay = -1"));
+    job.start().end();
+    assert_ne!(position(&mut source), Some(tick), "it is not skipped");
+    // Its own mark lets it be skipped.
+    let time = "select (extract(epoch from tick_time) * 1000000)::bigint from pgq.tick where tick_id = $1";
+    let time: i64 = source.one(time, &[&tick]);
+    target.exec(&format!("update pgq_ext.completed_event set event_id = {time} where event_id > 0"));
+    job.start().end();
+    assert_eq!(position(&mut source), Some(tick));
+    assert_eq!(results(&mut target).0, EVENTS_OF_A_BATCH);
+}
+
+#[test]
 fn a_batch_that_was_marked_without_the_queue_is_taken_over_once() {
     for server in crate::kit::servers() {
         let (job, mut source, mut target) = remote_on(&server, "");
@@ -351,7 +380,7 @@ fn what_is_written_at_the_source_is_not_lost_when_the_position_is_elsewhere() {
                 ("exception_sleep", "0.02"),
                 ("local_tracking_file", file.to_str().unwrap()),
             ];
-            let keys = [CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS, LOCAL_KEYS];
+            let keys = [CONSUMER_KEYS, FAILED_EVENT_KEYS, TARGET_KEYS, STATEMENT_KEYS, LOCAL_KEYS];
             let config = Config::from_pairs("copier", &keys, pairs).unwrap();
             let (source, target, handler) = ("src_db", "dst_db", WritesAtTheSource);
             match class {

@@ -1,12 +1,18 @@
 //! Producers, on our server and on the original's.
 
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use pgq_tests::client::wait_until;
 use pgq_tests::queue::{Consumer, create, tick_now};
 use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
+use skytools::consumer::{Batch, Event, Handler, Verdict};
 use skytools::db::{Connection, Options};
+use skytools::script::Script;
 use skytools::{NewEvent, Producer, Result};
 
-use crate::kit::conninfo;
+use crate::kit::{Worker, config, conninfo};
 
 const QUEUE: &str = "orders";
 
@@ -105,6 +111,63 @@ fn numbers_and_times_of_their_own_are_kept() {
             Ok(())
         });
         assert_eq!(read, ["last|b|-|-", "first|a|-|-", "named|-|-|-"]);
+    }
+}
+
+/// Writes down what it gets, each field as text.
+struct Fields(Sender<Vec<String>>);
+
+impl Handler for Fields {
+    async fn event(&mut self, event: &Event, _batch: &mut Batch) -> Result<Verdict> {
+        let text = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let extras = [event.extra1(), event.extra2(), event.extra3(), event.extra4()].map(text);
+        let retry = event.retry().map_or_else(|| "-".to_owned(), |retry| retry.to_string());
+        let rest = [text(event.kind()), text(event.data()), event.txid().to_string(), retry];
+        let first = [event.queue().to_owned(), event.id().to_string(), event.time().to_string()];
+        self.0.send(first.into_iter().chain(rest).chain(extras).collect()).unwrap();
+        Ok(if event.retry().is_none() { Verdict::Retry(Duration::ZERO) } else { Verdict::Done })
+    }
+}
+
+#[test]
+fn each_field_arrives_as_it_was_written() {
+    for database in databases() {
+        let mut session = database.connect();
+        create(&mut session, QUEUE).unwrap();
+        Consumer::new(QUEUE, "worker").register(&mut session).unwrap();
+        let time = "2001-02-03T04:05:06.789012Z";
+        let mut event = NewEvent::default();
+        let texts = ["type", "data", "ev_extra1", "extra2", "ev_extra3", "extra4"];
+        for (field, value) in
+            texts.map(|field| (field, field)).into_iter().chain([("ev_id", "7"), ("time", time)])
+        {
+            event.set(field, Some(value)).unwrap();
+        }
+        let txid = run(&database, Options::default(), async |connection, producer| {
+            producer.copy([event]).await.unwrap();
+            let row = connection.query_one("select txid_current()::text", &[]).await.unwrap();
+            connection.commit().await.unwrap();
+            row.get::<_, String>(0)
+        });
+        let (sender, received) = std::sync::mpsc::channel();
+        let config = config(&conninfo(&database), &[("queue_name", QUEUE)]);
+        let _worker = Worker::start(config, |script: &mut Script| {
+            skytools::consumer::Consumer::new(script, "src_db", Fields(sender))
+        });
+        for retry in ["-", "1"] {
+            let mut found = None;
+            wait_until("the event", || {
+                session.exec("select pgq.maint_retry_events()");
+                tick_now(&mut session, QUEUE).unwrap();
+                found = received.try_recv().ok();
+                found.is_some()
+            });
+            let found = found.unwrap();
+            // Who brings it back inserts it anew.
+            let txid = if retry == "-" { &txid } else { &found[5] };
+            let [_, _, extras @ ..] = texts;
+            assert_eq!(found, [&[QUEUE, "7", time, "type", "data", txid, retry][..], &extras].concat());
+        }
     }
 }
 

@@ -160,6 +160,8 @@ impl Tick {
 }
 
 impl Position for Upkeep {
+    const SENDS_BACK: bool = false;
+
     async fn begin(&mut self, script: &mut Script, who: &mut Subscription) -> Result<Option<Next>> {
         if who.selected().condition.is_some() {
             return Err(Error::usage("the worker of a node reads all events: it takes no condition"));
@@ -212,7 +214,6 @@ impl Position for Upkeep {
             // The missing tick is made.
             Work::All | Work::SystemEvents if is_paused => Ok(Look::NotYet),
             Work::All | Work::SystemEvents => {
-                batch.refuse_retries();
                 batch.set_sieve(Box::new(self.passage(who, &node, &info)?));
                 batch.set_target(node);
                 Ok(Look::Handle)

@@ -76,13 +76,23 @@ mod tests {
 
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    use super::super::tests::Folder;
+    use tempfile::{TempDir, tempdir};
+
     use super::*;
+
+    /// What is in a folder, sorted.
+    fn names(folder: &TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
 
     #[test]
     fn a_file_is_made_and_replaced() {
-        let folder = Folder::new();
-        let path = folder.path("a");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
         write_atomically(&path, b"one", None).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one");
         let before = fs::metadata(&path).unwrap().ino();
@@ -91,25 +101,25 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_ne!(fs::metadata(&path).unwrap().ino(), before);
         assert_eq!(std::io::read_to_string(&mut reader).unwrap(), "one");
-        assert_eq!(folder.names(), ["a"]);
+        assert_eq!(names(&folder), ["a"]);
     }
 
     #[test]
     fn what_was_there_is_kept_under_another_name() {
-        let folder = Folder::new();
-        let path = folder.path("a");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
         for (contents, kept) in [("one", None), ("two", Some("one")), ("three", Some("two"))] {
             write_atomically(&path, contents.as_bytes(), Some(".old")).unwrap();
-            assert_eq!(fs::read_to_string(folder.path("a.old")).ok().as_deref(), kept);
+            assert_eq!(fs::read_to_string(folder.path().join("a.old")).ok().as_deref(), kept);
             assert_eq!(fs::read_to_string(&path).unwrap(), contents);
         }
-        assert_eq!(folder.names(), ["a", "a.old"]);
+        assert_eq!(names(&folder), ["a", "a.old"]);
     }
 
     #[test]
     fn permissions_stay() {
-        let folder = Folder::new();
-        let path = folder.path("a");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
         fs::write(&path, "one").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         write_atomically(&path, b"two", None).unwrap();
@@ -118,13 +128,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_leaves_nothing_behind() {
-        let folder = Folder::new();
-        let path = folder.path("a");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
         fs::create_dir(&path).unwrap();
         let refusal = write_atomically(&path, b"one", None).unwrap_err().to_string();
         assert!(refusal.starts_with(&format!("replace {}", path.display())), "{refusal}");
-        assert_eq!(folder.names(), ["a"]);
-        let missing = folder.path("b/c");
+        assert_eq!(names(&folder), ["a"]);
+        let missing = folder.path().join("b/c");
         let refusal = write_atomically(&missing, b"one", None).unwrap_err().to_string();
         assert!(refusal.starts_with(&format!("write {}", missing.display())), "{refusal}");
     }

@@ -47,7 +47,6 @@ mod tests {
 
     use flate2::read::MultiGzDecoder;
 
-    use super::super::tests::Folder;
     use super::*;
 
     fn read(path: &Path) -> String {
@@ -58,8 +57,8 @@ mod tests {
 
     #[test]
     fn what_is_appended_is_read_as_one() {
-        let folder = Folder::new();
-        let path = folder.path("log.gz");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.gz");
         for text in ["one ", "", "two"] {
             append_gzip(&path, text.as_bytes()).unwrap();
         }
@@ -68,8 +67,8 @@ mod tests {
 
     #[test]
     fn many_may_append() {
-        let folder = Folder::new();
-        let path = folder.path("log.gz");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.gz");
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..5).for_each(|_| append_gzip(&path, b"line\n").unwrap()));
@@ -92,8 +91,8 @@ mod tests {
 
     #[test]
     fn what_is_written_in_part_is_taken_back() {
-        let folder = Folder::new();
-        let path = folder.path("log.gz");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.gz");
         append_gzip(&path, b"before").unwrap();
         let limited = "trap '' XFSZ; ulimit -f 2; exec \"$0\" --exact file::gzip::tests::appending_to_a_full_file_fails";
         let mut shell = std::process::Command::new("sh");
@@ -105,9 +104,12 @@ mod tests {
 
     #[test]
     fn an_error_tells_the_file() {
-        let folder = Folder::new();
-        fs::create_dir(folder.path("a")).unwrap();
-        let refusal = append_gzip(&folder.path("a"), b"x").unwrap_err().to_string();
-        assert!(refusal.starts_with(&format!("append to {}", folder.path("a").display())), "{refusal}");
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("a")).unwrap();
+        let refusal = append_gzip(&folder.path().join("a"), b"x").unwrap_err().to_string();
+        assert!(
+            refusal.starts_with(&format!("append to {}", folder.path().join("a").display())),
+            "{refusal}"
+        );
     }
 }

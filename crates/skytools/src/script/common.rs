@@ -25,6 +25,13 @@ pub const COMMON_KEYS: KeyGroup = KeyGroup {
             "1.0",
             "Seconds to sleep when there is nothing to do. 0: end then; below 0: end after one round.",
         ),
+        Key::optional(
+            "metrics_listen",
+            Kind::Address,
+            "Where Prometheus may ask for the figures of the job, at /metrics: PORT of this machine, for this machine \
+             alone, or HOST:PORT. There is no password, so think before you name an address that others reach.",
+        )
+        .sample("9187"),
         Key::with_default("exception_sleep", Kind::Float, "20", "Seconds to sleep after a round has failed."),
         Key::optional(
             "exception_sleep_max",

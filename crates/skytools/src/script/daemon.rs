@@ -6,12 +6,14 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::RawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt, parent_id};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use crate::{Error, Result};
 
@@ -89,16 +91,19 @@ pub fn is_daemon() -> bool {
 
 /// This process, in the background but not yet at work.
 #[derive(Debug)]
-pub struct Daemon(());
+pub struct Daemon {
+    inherited: Vec<RawFd>,
+}
 
 impl Daemon {
     /// Leaves the starter's session: its terminal's signals are not for us.
     pub fn enter() -> Result<Self> {
         setsid().map_err(|errno| Error::io("leave the session")(errno.into()))?;
-        Ok(Self(()))
+        Ok(Self { inherited: inherited() })
     }
 
-    /// Tells the starter that we are at work, and lets go of its terminal.
+    /// Tells the starter that we are at work, and lets go of its terminal, and of what else it had open: a lock, or
+    /// the end of a pipe, that would be held as long as we live.
     pub fn at_work(self) -> Result<()> {
         let gone = Error::io("tell the starter that the daemon is at work");
         let mut pipe = io::stdout();
@@ -108,8 +113,22 @@ impl Daemon {
         dup2_stdin(&null)
             .and_then(|()| dup2_stdout(&null))
             .and_then(|()| dup2_stderr(&null))
-            .map_err(|errno| failed()(errno.into()))
+            .map_err(|errno| failed()(errno.into()))?;
+        for descriptor in self.inherited {
+            close(descriptor).map_err(|errno| failed()(errno.into()))?;
+        }
+        Ok(())
     }
+}
+
+/// What is open besides the standard streams, before this program has opened anything itself.
+fn inherited() -> Vec<RawFd> {
+    let Ok(listed) = std::fs::read_dir("/dev/fd") else { return Vec::new() };
+    let listed: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
+    // One of them was the folder that was read.
+    let open = listed.iter().filter(|path| path.symlink_metadata().is_ok());
+    let numbers = open.filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+    numbers.filter(|number| *number > 2).collect()
 }
 
 #[cfg(test)]

@@ -138,17 +138,28 @@ fn shortened(query: &str) -> String {
     }
 }
 
+const NO_SESSION: [&str; 4] = ["OperationalError", "InterfaceError", "DatabaseError", "Error"];
+
 /// What a kind of error may be called in `exception_quiet`: the SQLSTATE, its class, and the names that Python's
 /// database interface has for it, from the narrowest to the widest.
 pub(crate) fn names(error: &Error) -> Vec<&str> {
     let mut names = match error.root() {
-        Error::Database { .. } | Error::Connect { .. } => match error.sqlstate() {
-            Some(state) => sqlstate_names(state.code()),
-            None => vec!["OperationalError", "InterfaceError", "DatabaseError", "Error"],
-        },
+        Error::Database { .. } => {
+            error.sqlstate().map_or(NO_SESSION.into(), |state| sqlstate_names(state.code()))
+        }
+        // In Python not to get in is one kind of error, whatever the server said.
+        Error::Connect { .. } => {
+            let state = error.sqlstate().map_or("", |state| state.code());
+            [state, state.get(..2).unwrap_or_default()].into_iter().chain(NO_SESSION).collect()
+        }
         Error::Io { .. } => vec!["OSError", "IOError", "EnvironmentError"],
         Error::Usage(_) => vec!["UsageError"],
-        Error::Refused(_) | Error::Bad(_) | Error::Stopped | Error::Other(_) | Error::Event { .. } => vec![],
+        Error::Refused(_)
+        | Error::Bad(_)
+        | Error::Stopped
+        | Error::Other(_)
+        | Error::Event { .. }
+        | Error::Errand(_) => vec![],
     };
     names.push("Exception");
     names
@@ -286,6 +297,17 @@ mod tests {
         ] {
             assert_eq!(sqlstate_names(state), expected);
         }
+    }
+
+    #[test]
+    fn an_event_does_not_hide_what_went_wrong() {
+        let file = std::fs::File::open("/nonexistent").map_err(Error::io("read a file")).unwrap_err();
+        let known: Vec<String> = names(&file).iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(known[0], "OSError");
+        let at = |source| Error::Event { event: "event 1".to_owned(), source: Box::new(source) };
+        let once = at(file);
+        assert_eq!(names(&once), known);
+        assert_eq!(names(&at(once)), known);
     }
 
     #[test]

@@ -337,7 +337,8 @@ mod tests {
 
     #[test]
     fn included_files_stand_where_they_are_included() {
-        let folder = std::env::temp_dir().join(format!("skytools-ini-{}", std::process::id()));
+        let guard = tempfile::tempdir().unwrap();
+        let folder = guard.path();
         std::fs::create_dir_all(folder.join("parts")).unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         write("main.ini", "[s]\na = 1\nb = 2\n%include parts/one.ini\nc = 3\n");
@@ -358,7 +359,6 @@ mod tests {
         std::fs::write(folder.join("main.ini"), b"[s]\na = \xff\n").unwrap();
         let error = Ini::read(&folder.join("main.ini")).unwrap_err().to_string();
         assert!(error.ends_with("main.ini:2: not UTF-8"), "{error}");
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     /// Lines that keep their blanks and are no comments.

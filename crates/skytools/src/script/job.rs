@@ -1,7 +1,10 @@
 //! A step of work, again and again.
 
+use std::sync::Arc;
+
 use crate::db::{Connection, Connections, Options};
 use crate::script::daemon::Daemon;
+use crate::script::metrics::{Endpoint, Figures};
 use crate::script::{Config, Loader, Reload, Stats, Stop};
 use crate::{Error, Result};
 
@@ -55,6 +58,8 @@ pub struct Script {
     pub(super) stop: Stop,
     pub(super) reload: Reload,
     pub(super) single_pass: bool,
+    pub(crate) figures: Arc<Figures>,
+    pub(super) endpoint: Option<Endpoint>,
     /// The numbers of this round.
     pub stats: Stats,
 }
@@ -66,6 +71,8 @@ impl Script {
     pub fn new(config: Config) -> Self {
         Self {
             connections: Connections::of(config.job_name()),
+            figures: Arc::new(Figures::new(config.job_name(), config.service_name())),
+            endpoint: None,
             config,
             loader: None,
             daemon: None,

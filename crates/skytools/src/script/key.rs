@@ -23,6 +23,8 @@ pub enum Kind {
     Interval,
     /// A libpq connect string.
     Connection,
+    /// `PORT` of this machine, or `HOST:PORT`: where to listen.
+    Address,
 }
 
 /// What holds when a key is not set.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Bytes => "size",
             Self::Interval => "interval",
             Self::Connection => "connect string",
+            Self::Address => "[HOST:]PORT",
         }
     }
 }

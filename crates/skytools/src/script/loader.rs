@@ -117,6 +117,8 @@ pub fn most_specific<'k>(groups: impl DoubleEndedIterator<Item = &'k [Key]>) -> 
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use tempfile::TempDir;
+
     use super::*;
     use crate::script::Kind;
 
@@ -230,14 +232,17 @@ mod tests {
         }
     }
 
-    struct File(PathBuf);
+    struct File {
+        path: PathBuf,
+        _folder: TempDir,
+    }
 
     impl File {
         fn new(name: &str, text: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("skytools-loader-{name}-{}.ini", std::process::id()));
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(format!("{name}.ini"));
             std::fs::write(&path, text).unwrap();
-            Self(path)
+            Self { path, _folder: folder }
         }
 
         fn loader(&self, overrides: &[(&str, &str)]) -> Loader {
@@ -249,7 +254,7 @@ mod tests {
             let groups = [crate::script::COMMON_KEYS, KeyGroup { title: "", keys: KEYS }];
             let overrides =
                 overrides.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
-            Loader::new(self.0.clone(), &["copier", "copier3"], &groups, overrides)
+            Loader::new(self.path.clone(), &["copier", "copier3"], &groups, overrides)
         }
 
         fn text(&self, key: &str, overrides: &[(&str, &str)]) -> String {
@@ -257,13 +262,7 @@ mod tests {
         }
 
         fn error(&self) -> String {
-            self.loader(&[]).load().unwrap_err().to_string().replace(&*self.0.to_string_lossy(), "FILE")
-        }
-    }
-
-    impl Drop for File {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
+            self.loader(&[]).load().unwrap_err().to_string().replace(&*self.path.to_string_lossy(), "FILE")
         }
     }
 
@@ -284,11 +283,11 @@ mod tests {
         );
         assert_eq!(file.text("note", &[("note", "%(queue_name)s!")]), "old!");
         assert_eq!(file.text("note", &[("note", "1"), ("note", "2")]), "2");
-        let stem = file.0.file_stem().unwrap().to_string_lossy().into_owned();
+        let stem = file.path.file_stem().unwrap().to_string_lossy().into_owned();
         assert_eq!(file.text("consumer_name", &[]), stem, "a default refers to what is built in");
-        let folder = file.0.parent().unwrap().to_string_lossy().into_owned();
+        let folder = file.path.parent().unwrap().to_string_lossy().into_owned();
         assert_eq!(file.text("note", &[("note", "%(config_dir)s")]), folder);
-        assert_eq!(file.text("note", &[("note", "%(config_file)s")]), file.0.to_string_lossy());
+        assert_eq!(file.text("note", &[("note", "%(config_file)s")]), file.path.to_string_lossy());
         assert_eq!(file.text("note", &[("note", "%(service_name)s")]), "copier3");
         assert_eq!(
             file.text("consumer_name", &[("job_name", "j")]),
@@ -332,7 +331,7 @@ mod tests {
             assert_eq!(File::new(name, text).error(), expected);
         }
         let gone = File::new("gone", "");
-        std::fs::remove_file(&gone.0).unwrap();
+        std::fs::remove_file(&gone.path).unwrap();
         assert_eq!(gone.error(), "read FILE: No such file or directory (os error 2)");
     }
 

@@ -90,6 +90,6 @@ fn examples(program: &Program) -> Vec<(String, String)> {
 
 fn completions(program: &Program, shell: Shell) -> String {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut program.command_line(), program.name, &mut text);
+    clap_complete::generate(shell, &mut program.shown_command_line(), program.name, &mut text);
     String::from_utf8(text).expect("made of text")
 }

@@ -21,6 +21,7 @@ mod launch;
 mod loader;
 pub mod log;
 mod manual;
+mod metrics;
 mod pidfile;
 mod program;
 mod reading;

@@ -8,16 +8,17 @@
 //! to somebody else by now. Our files have [`LOCKED`], an empty second line, which `$(cat FILE)` in somebody's script
 //! does not show: without a lock on it such a file is stale, whoever has that number today.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use tracing::warn;
 
 use crate::{Error, Result};
@@ -39,42 +40,47 @@ impl PidFile {
     pub fn take(path: &Path) -> Result<Self> {
         let begun = Instant::now();
         loop {
-            let found = File::options()
-                .read(true)
-                .write(true)
+            let found = options()
                 .create(true)
                 .truncate(false)
                 .open(path)
                 .map_err(failed("open the pid file", path))?;
-            match found.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
-                Err(TryLockError::WouldBlock) => {
-                    match Owner::read(&found, path)? {
-                        Some(owner) if owner.lives() => return Err(owner.running(path)),
-                        _ if begun.elapsed() > START_LIMIT => {
-                            return Err(Error::usage(format!(
-                                "another process running: it holds the lock of {}",
-                                path.display()
-                            )));
-                        }
-                        _ => sleep(Duration::from_millis(10)),
-                    }
-                    continue;
-                }
+            if let Some(taken) = Self::replace(&found, path)? {
+                return Ok(taken);
             }
-            if !is_at(&found, path) {
-                continue; // its owner removed or replaced it before we had the lock
+            if begun.elapsed() > START_LIMIT {
+                return Err(Error::usage(format!(
+                    "another process running: it holds the lock of {}",
+                    path.display()
+                )));
             }
-            match Owner::read(&found, path)? {
-                Some(owner) if owner.may_live_without_lock() => return Err(owner.running(path)),
-                Some(owner) => {
-                    warn!("stale pid file {}: process {} is gone, going on", path.display(), owner.pid);
-                }
-                None => {}
-            }
-            return Self::put(path);
+            sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Takes the place of the file that was found at the path. `None`: somebody else is on his way, in or out.
+    fn replace(found: &File, path: &Path) -> Result<Option<Self>> {
+        match found.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(TryLockError::WouldBlock) => {
+                return match Owner::read(found, path)? {
+                    Some(owner) if owner.lives() => Err(owner.running(path)),
+                    _ => Ok(None),
+                };
+            }
+        }
+        if !is_at(found, path) {
+            return Ok(None); // its owner removed or replaced it before we had the lock
+        }
+        match Owner::read(found, path)? {
+            Some(owner) if owner.may_live_without_lock() => return Err(owner.running(path)),
+            Some(owner) => {
+                warn!("stale pid file {}: process {} is gone, going on", path.display(), owner.pid);
+            }
+            None => {}
+        }
+        Self::put(path).map(Some)
     }
 
     /// Puts our own file at the path; the caller holds the lock of the one that is there.
@@ -88,8 +94,7 @@ impl PidFile {
             }
             _ => {}
         }
-        let mut file =
-            File::options().write(true).create_new(true).open(fresh).map_err(failed("create", fresh))?;
+        let mut file = options().create_new(true).open(fresh).map_err(failed("create", fresh))?;
         file.lock().map_err(failed("lock", fresh))?;
         writeln!(file, "{}\n{LOCKED}", std::process::id()).map_err(failed("write", fresh))?;
         std::fs::rename(fresh, path).map_err(failed("write", path))?;
@@ -112,13 +117,31 @@ impl Drop for PidFile {
     }
 }
 
+/// In a folder for all, such as `/tmp`, somebody may have put a link there to another file, or a pipe that never ends.
+const NO_TRAPS: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK);
+
+/// For us alone to write, whatever the umask: who could write a pid file could have other processes killed.
+fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o644).custom_flags(NO_TRAPS.bits());
+    options
+}
+
 /// The process that a pid file names, if it runs.
 pub fn running(path: &Path) -> Result<Option<Pid>> {
-    let file = match File::open(path) {
+    let file = match File::options().read(true).custom_flags(NO_TRAPS.bits()).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed("open", path))?,
     };
     let Some(owner) = Owner::read(&file, path)?.filter(Owner::lives) else { return Ok(None) };
+    let writer = file.metadata().map_err(failed("read", path))?.uid();
+    if !owner.may_be_named_by(writer) {
+        return Err(Error::usage(format!(
+            "pid file {} was written by user {writer}, but process {} is not that user's",
+            path.display(),
+            owner.pid
+        )));
+    }
     if owner.locks {
         // A shared lock, so that two who look do not see each other.
         match file.try_lock_shared() {
@@ -163,6 +186,13 @@ impl Owner {
         !self.locks && self.pid != Pid::this() && self.lives()
     }
 
+    /// Whether this user decides what happens to the process: not everybody who can write a file for us to read.
+    fn may_be_named_by(&self, user: u32) -> bool {
+        user == 0
+            || user == geteuid().as_raw()
+            || std::fs::metadata(format!("/proc/{}", self.pid)).is_ok_and(|process| process.uid() == user)
+    }
+
     fn running(&self, path: &Path) -> Error {
         let advice = if self.locks {
             ""
@@ -192,32 +222,29 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::os::unix::process::CommandExt;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tempfile::TempDir;
 
     use super::*;
 
     /// A path for a pid file, in a folder that goes away.
-    struct Place(PathBuf);
+    struct Place(TempDir);
 
     impl Place {
         fn new() -> Self {
-            Self(nix::unistd::mkdtemp(&std::env::temp_dir().join("pidfile-test-XXXXXX")).unwrap())
+            Self(tempfile::tempdir().unwrap())
         }
 
         fn path(&self) -> PathBuf {
-            self.0.join("job.pid")
+            self.0.path().join("job.pid")
         }
 
         fn with(text: &str) -> Self {
             let place = Self::new();
             std::fs::write(place.path(), text).unwrap();
             place
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
         }
     }
 
@@ -235,7 +262,7 @@ mod tests {
         let text = std::fs::read_to_string(place.path()).unwrap();
         assert_eq!(text, format!("{}\n\n", std::process::id()));
         drop(pid_file);
-        assert_eq!(std::fs::read_dir(&place.0).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(place.0.path()).unwrap().count(), 0);
     }
 
     #[test]
@@ -310,6 +337,64 @@ mod tests {
         std::fs::write(place.path(), "4711\n").unwrap();
         drop(pid_file);
         assert_eq!(std::fs::read_to_string(place.path()).unwrap(), "4711\n");
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_before_its_lock_was_ours_is_left_alone() {
+        let place = Place::with("");
+        let found = options().open(place.path()).unwrap();
+        let other = PidFile::take(&place.path()).unwrap();
+        assert!(PidFile::replace(&found, &place.path()).unwrap().is_none());
+        drop(other);
+        assert!(!place.path().exists(), "it was still the other's to remove");
+        assert!(PidFile::replace(&found, &place.path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let place = Place::new();
+        let aim = place.0.path().join("aim");
+        std::os::unix::fs::symlink(&aim, place.path()).unwrap();
+        let error = PidFile::take(&place.path()).unwrap_err().to_string();
+        assert!(error.starts_with("open the pid file "), "{error}");
+        assert!(!aim.exists());
+        std::fs::write(&aim, format!("{}\n", living_process())).unwrap();
+        let error = running(&place.path()).unwrap_err().to_string();
+        assert!(error.starts_with("open "), "{error}");
+        std::fs::remove_file(&aim).unwrap();
+        std::fs::remove_file(place.path()).unwrap();
+        std::os::unix::fs::symlink(&aim, place.0.path().join("job.pid.new")).unwrap();
+        let _ours = PidFile::take(&place.path()).unwrap();
+        assert!(!aim.exists());
+    }
+
+    #[test]
+    fn nobody_waits_at_a_pipe() {
+        let place = Place::new();
+        nix::unistd::mkfifo(&place.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(running(&place.path()).unwrap(), None);
+        let error = PidFile::take(&place.path()).unwrap_err().to_string();
+        assert!(error.starts_with("read "), "{error}");
+    }
+
+    #[test]
+    fn who_writes_a_file_cannot_have_the_processes_of_others_killed() {
+        if !geteuid().is_root() {
+            eprintln!("skipped: only root can make a file of another user");
+            return;
+        }
+        let place = Place::with(&format!("{}\n", living_process()));
+        let somebody = 4711;
+        std::os::unix::fs::chown(place.path(), Some(somebody), None).unwrap();
+        // We are root, and so is the process that has started us.
+        let error = running(&place.path()).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("process {} is not that user's", living_process())), "{error}");
+        let mut theirs = std::process::Command::new("sleep").arg("60").uid(somebody).spawn().unwrap();
+        std::fs::write(place.path(), format!("{}\n", theirs.id())).unwrap();
+        let found = running(&place.path());
+        theirs.kill().unwrap();
+        theirs.wait().unwrap();
+        assert_eq!(found.unwrap().map(|pid| pid.as_raw().cast_unsigned()), Some(theirs.id()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use crate::script::failures::{Failures, Tolerance, crash, seconds};
@@ -25,7 +25,7 @@ struct Pace {
 
 impl Pace {
     fn of(config: &Config, single_pass: bool) -> Result<Self> {
-        let single_pass = single_pass || config.float("loop_delay")? < 0.0;
+        let single_pass = is_single_pass(config, single_pass)?;
         let positive = |key| seconds(config, key).map(|time| Some(time).filter(|time| !time.is_zero()));
         Ok(Self {
             single_pass,
@@ -46,6 +46,11 @@ impl Pace {
     }
 }
 
+/// Whether one round is all: because somebody wants no more of it, or the delay is below zero.
+pub(super) fn is_single_pass(config: &Config, wanted: bool) -> Result<bool> {
+    Ok(wanted || config.float("loop_delay")? < 0.0)
+}
+
 /// What follows a round.
 enum Then {
     AtOnce,
@@ -59,6 +64,7 @@ impl Script {
     pub async fn run<J: Job>(&mut self, job: &mut J) -> Result<u8> {
         let mut pace = Pace::of(&self.config, self.single_pass)?;
         let mut failures = Failures::new(pace.tolerance.clone());
+        self.offer_figures()?;
         if let Some(daemon) = self.daemon.take() {
             daemon.at_work()?;
         }
@@ -73,7 +79,10 @@ impl Script {
                 pace = fresh;
                 failures.set_tolerance(pace.tolerance.clone());
             }
+            let began = Instant::now();
             let round = guarded(self.round(job, &mut started)).await;
+            self.figures.round(began.elapsed(), &round);
+            self.figures.add(&self.stats);
             if let Some(line) = self.stats.take_line() {
                 info!("{line}");
             }
@@ -147,9 +156,15 @@ impl Script {
         let taken = match loaded {
             Ok((pace, config)) => {
                 let old = std::mem::replace(&mut self.config, config);
-                let taken = guarded(job.reload(self)).await;
+                let taken = match self.offer_figures() {
+                    Ok(()) => guarded(job.reload(self)).await,
+                    refused => refused,
+                };
                 if taken.is_err() {
                     self.config = old;
+                    if let Err(error) = self.offer_figures() {
+                        error!("{error}");
+                    }
                 }
                 taken.map(|()| pace)
             }

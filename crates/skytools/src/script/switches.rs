@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::EnumValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, ValueHint, value_parser};
 
 use crate::Result;
 use crate::script::launch::{Action, Control, Verbosity};
@@ -20,12 +20,23 @@ pub enum Asked {
     Work(Loader, Action),
 }
 
-/// Switches that need no INI file.
+/// Switches that need no INI file; the last one is hidden.
 const WITHOUT_FILE: [&str; 3] = ["version", "sample", "generate"];
 
 impl Program {
     /// The switches, the arguments, and the help.
     pub(super) fn command_line(&self) -> Command {
+        let generate = Arg::new("generate").long("generate").value_name("FORM").hide(true);
+        self.line(&WITHOUT_FILE).arg(generate.value_parser(EnumValueParser::<Form>::new()))
+    }
+
+    /// What of it is for people. Shell completions would show what is hidden, too.
+    pub(super) fn shown_command_line(&self) -> Command {
+        self.line(&WITHOUT_FILE[..2])
+    }
+
+    /// Wants an INI file, unless one of these switches is there.
+    fn line(&self, without_file: &[&'static str]) -> Command {
         let positions = if self.commands.is_empty() {
             Vec::new()
         } else {
@@ -42,7 +53,7 @@ impl Program {
             .arg(
                 Arg::new("ini")
                     .value_name("INI")
-                    .required_unless_present_any(WITHOUT_FILE)
+                    .required_unless_present_any(without_file)
                     .value_parser(value_parser!(PathBuf))
                     .help("The INI file of this job"),
             )
@@ -62,6 +73,7 @@ impl Program {
                 Arg::new("set")
                     .long("set")
                     .value_name("KEY=VALUE")
+                    .value_hint(ValueHint::Other)
                     .action(ArgAction::Append)
                     .value_parser(override_of)
                     .help("Override a key of the INI file; may be repeated"),
@@ -76,13 +88,6 @@ impl Program {
                     .requires("signal"),
             ])
             .group(ArgGroup::new("signal").args(["reload", "stop", "kill"]).conflicts_with("daemon"))
-            .arg(
-                Arg::new("generate")
-                    .long("generate")
-                    .value_name("FORM")
-                    .value_parser(EnumValueParser::<Form>::new())
-                    .hide(true),
-            )
             .after_help(manual::after_help(self))
     }
 

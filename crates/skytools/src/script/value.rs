@@ -19,6 +19,7 @@ pub fn check(kind: Kind, text: &str) -> Result<(), String> {
         Kind::Float => float(text).err(),
         Kind::Flag => flag(text).err(),
         Kind::Bytes => bytes(text).err(),
+        Kind::Address => address(text).err(),
         Kind::Connection => {
             let checked = Conninfo::parse(text).and_then(|conninfo| conninfo.check());
             return checked.map_err(|error| error.to_string());
@@ -64,6 +65,18 @@ pub fn bytes(text: &str) -> Read<u64> {
         .checked_mul(1 << (10 * power))
         .and_then(|size| u64::try_from(size).ok())
         .ok_or("is more bytes than there can be")
+}
+
+/// Where to listen, as `HOST:PORT`. A port alone is one of the loopback.
+pub fn address(text: &str) -> Read<String> {
+    const WRONG: &str = "is neither PORT nor HOST:PORT";
+    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+    let port: u16 = port.parse().map_err(|_| WRONG)?;
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if host.is_empty() || (host.contains(':') && bracketed.is_none()) {
+        return Err(WRONG);
+    }
+    Ok(format!("{host}:{port}"))
 }
 
 /// Items with commas between them; a comma too many adds none.
@@ -152,6 +165,22 @@ mod tests {
         }
         for text in ["16E", "1Z", "1Y", "340282366920938463463374607431768211455Y"] {
             assert_eq!(bytes(text), Err("is more bytes than there can be"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_for_this_machine() {
+        for (text, expected) in [
+            ("9187", "127.0.0.1:9187"),
+            ("0", "127.0.0.1:0"),
+            ("0.0.0.0:9187", "0.0.0.0:9187"),
+            ("db1:9187", "db1:9187"),
+            ("[::]:9187", "[::]:9187"),
+        ] {
+            assert_eq!(address(text).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["", "db1", ":9187", "db1:", "65536", "-1", "db1:x", "::1:9187", "http://db1:9187"] {
+            assert_eq!(address(text), Err("is neither PORT nor HOST:PORT"), "{text}");
         }
     }
 

@@ -1,11 +1,13 @@
 //! What the tests of programs are made of.
 
+mod copier;
 mod ini;
 mod job;
 mod proxy;
 mod stage;
 mod workplace;
 
+pub use copier::{Copier, Daemon, GATE, OPEN_GATE, PROGRAM, told};
 pub use ini::ini;
 pub use job::{Worker, config};
 pub use proxy::{Break, Breaker, Proxy, Side};

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use pgq_tests::client::wait_until;
 use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
+use tempfile::TempDir;
 
 /// How the programs of this package reach a database of the kit.
 pub fn conninfo(database: &Database) -> String {
@@ -21,22 +22,22 @@ pub fn servers() -> impl Iterator<Item = Server> {
 }
 
 /// A folder of its own.
-pub struct Workplace(PathBuf);
+pub struct Workplace(TempDir);
 
 impl Workplace {
     /// An empty one.
     pub fn new() -> Self {
-        Self(nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-test-XXXXXX")).unwrap())
+        Self(tempfile::Builder::new().prefix("skytools-test-").tempdir().unwrap())
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// A path in it.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.folder().join(name)
     }
 
     /// Writes a file.
@@ -55,7 +56,12 @@ impl Workplace {
     /// environment.
     pub fn program(&self, binary: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary);
-        command.args(arguments).current_dir(&self.0).env_clear().env("HOME", &self.0).env("TZ", "UTC");
+        command
+            .args(arguments)
+            .current_dir(self.folder())
+            .env_clear()
+            .env("HOME", self.folder())
+            .env("TZ", "UTC");
         command.stdin(Stdio::null());
         command
     }
@@ -76,12 +82,6 @@ impl Workplace {
         let file = std::fs::File::create(&said).unwrap();
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Running { child, said }
-    }
-}
-
-impl Drop for Workplace {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -86,27 +86,24 @@ fn owner(queue: &str, consumer: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use tempfile::TempDir;
+
     use super::*;
 
     /// A file in a folder of its own, which goes with it.
-    struct InFolder(TrackingFile);
+    struct InFolder(TrackingFile, TempDir);
 
     impl InFolder {
         fn of(queue: &str, consumer: &str) -> Self {
-            let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("tracking-XXXXXX")).unwrap();
-            Self(TrackingFile { path: folder.join("job.tick"), owner: owner(queue, consumer) })
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("job.tick");
+            Self(TrackingFile { path, owner: owner(queue, consumer) }, folder)
         }
 
         fn holding(text: &str) -> Self {
             let it = Self::of("orders", "copier");
             fs::write(&it.0.path, text).unwrap();
             it
-        }
-    }
-
-    impl Drop for InFolder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(folder(&self.0.path));
         }
     }
 
@@ -118,7 +115,7 @@ mod tests {
             here.0.write(tick).unwrap();
             assert_eq!(here.0.read().unwrap(), Some(tick));
         }
-        assert_eq!(fs::read_dir(folder(&here.0.path)).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(&here.1).unwrap().count(), 1, "nothing is left beside it");
         here.0.delete().unwrap();
         assert_eq!(here.0.read().unwrap(), None);
         here.0.delete().unwrap();

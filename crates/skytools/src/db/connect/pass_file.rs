@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_file_that_others_may_read_is_left_alone() {
-        let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-test-XXXXXX")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let file = folder.join("pgpass");
         std::fs::write(&file, "*:*:*:*:first\r\n*:*:*:*:second\n").unwrap();
         for (mode, expected) in [(0o640, None), (0o604, None), (0o600, Some("first")), (0o400, Some("first"))]
@@ -96,8 +97,7 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(look_up(&file, "h", 1, "d", "u").as_deref(), expected, "{mode:o}");
         }
-        assert_eq!(look_up(&folder, "h", 1, "d", "u"), None);
+        assert_eq!(look_up(folder, "h", 1, "d", "u"), None);
         assert_eq!(look_up(&folder.join("none"), "h", 1, "d", "u"), None);
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn the_users_file_comes_before_the_systems() {
-        let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-test-XXXXXX")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let home = folder.join("home");
         std::fs::create_dir(&home).unwrap();
         let environment = Environment::made_of(&[("PGSYSCONFDIR", folder.to_str().unwrap())], &home);
@@ -110,6 +111,5 @@ mod tests {
         std::fs::write(own, "[a]\nhost=own\n").unwrap();
         assert_eq!(found("a", Some(own)).unwrap(), "host=own");
         assert_eq!(found("b", Some(own)).unwrap(), "host=system");
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 use crate::{Error, Result};
@@ -71,9 +71,10 @@ impl RotatingFile {
                 return Ok(ours.len());
             }
         }
-        let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        // Whatever the umask: who could write a log could forge it.
+        let file = OpenOptions::new().create(true).append(true).mode(0o664).open(&self.path)?;
         let size = file.metadata()?.len();
-        self.torn = false;
+        self.torn &= size > 0;
         self.file = Some(file);
         Ok(size)
     }
@@ -116,50 +117,79 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::fs;
-    use std::path::Path;
+
+    use tempfile::{TempDir, tempdir};
 
     use super::*;
 
-    fn in_folder(test: impl FnOnce(&Path)) {
-        let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-log-XXXXXX")).unwrap();
-        test(&folder);
-        fs::remove_dir_all(folder).unwrap();
+    fn read(folder: &TempDir, name: &str) -> String {
+        fs::read_to_string(folder.path().join(name)).unwrap()
     }
 
     #[test]
     fn a_line_longer_than_the_limit_has_a_file_of_its_own() {
-        in_folder(|folder| {
-            let mut file = RotatingFile::open(folder.join("x"), 10, 5).unwrap();
-            for line in ["short\n", "very much longer\n", "end\n"] {
-                file.append(line).unwrap();
-            }
-            let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-            assert_eq!([read("x.2"), read("x.1"), read("x")], ["short\n", "very much longer\n", "end\n"]);
-        });
+        let folder = tempdir().unwrap();
+        let mut file = RotatingFile::open(folder.path().join("x"), 10, 5).unwrap();
+        for line in ["short\n", "very much longer\n", "end\n"] {
+            file.append(line).unwrap();
+        }
+        assert_eq!(
+            ["x.2", "x.1", "x"].map(|name| read(&folder, name)),
+            ["short\n", "very much longer\n", "end\n"]
+        );
     }
 
     #[test]
     fn a_file_that_cannot_be_put_aside_is_written_on() {
-        in_folder(|folder| {
-            // A folder with something in it cannot be replaced by a file.
-            fs::create_dir_all(folder.join("x.1/full")).unwrap();
-            let mut file = RotatingFile::open(folder.join("x"), 10, 1).unwrap();
-            for line in ["first\n", "second\n"] {
-                file.append(line).unwrap();
-            }
-            assert_eq!(fs::read_to_string(folder.join("x")).unwrap(), "first\nsecond\n");
-        });
+        let folder = tempdir().unwrap();
+        // A folder with something in it cannot be replaced by a file.
+        fs::create_dir_all(folder.path().join("x.1/full")).unwrap();
+        let mut file = RotatingFile::open(folder.path().join("x"), 10, 1).unwrap();
+        for line in ["first\n", "second\n"] {
+            file.append(line).unwrap();
+        }
+        assert_eq!(read(&folder, "x"), "first\nsecond\n");
+    }
+
+    #[test]
+    fn a_file_that_another_process_is_putting_aside_is_written_on() {
+        let folder = tempdir().unwrap();
+        let mut file = RotatingFile::open(folder.path().join("x"), 10, 5).unwrap();
+        file.append("first\n").unwrap();
+        let other = File::open(folder.path().join("x")).unwrap();
+        other.lock().unwrap();
+        file.append("second\n").unwrap();
+        assert_eq!(read(&folder, "x"), "first\nsecond\n");
+        drop(other);
+        file.append("third\n").unwrap();
+        assert_eq!(["x.1", "x"].map(|name| read(&folder, name)), ["first\nsecond\n", "third\n"]);
+    }
+
+    #[test]
+    fn a_file_that_another_process_has_put_aside_meanwhile_is_left_to_it() {
+        let folder = tempdir().unwrap();
+        let mut file = RotatingFile::open(folder.path().join("x"), 10, 5).unwrap();
+        file.append("first\n").unwrap();
+        fs::rename(folder.path().join("x"), folder.path().join("x.1")).unwrap();
+        fs::write(folder.path().join("x"), "other\n").unwrap();
+        file.put_aside().unwrap();
+        assert_eq!(["x.1", "x"].map(|name| read(&folder, name)), ["first\n", "other\n"]);
     }
 
     #[test]
     fn a_torn_line_is_ended_before_the_next() {
-        in_folder(|folder| {
-            let mut file = RotatingFile::open(folder.join("x"), 0, 0).unwrap();
-            fs::write(folder.join("x"), "to").unwrap();
-            file.torn = true;
-            file.append("next\n").unwrap();
-            file.append("last\n").unwrap();
-            assert_eq!(fs::read_to_string(folder.join("x")).unwrap(), "to\nnext\nlast\n");
-        });
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("x");
+        let mut file = RotatingFile::open(path.clone(), 0, 0).unwrap();
+        fs::write(&path, "to").unwrap();
+        file.torn = true;
+        file.reopen();
+        file.append("next\n").unwrap();
+        file.append("last\n").unwrap();
+        assert_eq!(read(&folder, "x"), "to\nnext\nlast\n");
+        file.torn = true;
+        fs::remove_file(&path).unwrap();
+        file.append("fresh\n").unwrap();
+        assert_eq!(read(&folder, "x"), "fresh\n", "where nothing was torn nothing is ended");
     }
 }

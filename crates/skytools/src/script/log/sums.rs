@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::record::{Level, Record};
+use crate::script::stats::{self, Value};
 
 /// How often a line may go out.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -11,41 +12,8 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    sums: BTreeMap<String, Sum>,
+    sums: BTreeMap<String, Value>,
     since: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Sum {
-    Count(i64),
-    Measure(f64),
-}
-
-impl Sum {
-    fn read(text: &str) -> Option<Self> {
-        text.parse().map(Self::Count).ok().or_else(|| text.parse().map(Self::Measure).ok())
-    }
-
-    fn plus(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Count(one), Self::Count(two)) => Self::Count(one.saturating_add(two)),
-            (one, two) => Self::Measure(one.measure() + two.measure()),
-        }
-    }
-
-    const fn measure(self) -> f64 {
-        match self {
-            Self::Count(count) => count as f64,
-            Self::Measure(measure) => measure,
-        }
-    }
-
-    fn text(self) -> String {
-        match self {
-            Self::Count(count) => count.to_string(),
-            Self::Measure(measure) => format!("{measure:.4}"),
-        }
-    }
 }
 
 impl Sums {
@@ -67,9 +35,7 @@ impl Sums {
 
     /// All numbers as one line; `None` when there are none.
     pub(super) fn line(&self) -> Option<String> {
-        let told: Vec<String> =
-            self.sums.iter().map(|(name, sum)| format!("{name}: {}", sum.text())).collect();
-        (!told.is_empty()).then(|| format!("{{{}}}", told.join(", ")))
+        stats::line(&self.sums)
     }
 
     /// Begins again.
@@ -78,7 +44,7 @@ impl Sums {
     }
 }
 
-fn numbers(record: &Record) -> Option<Vec<(&str, Sum)>> {
+fn numbers(record: &Record) -> Option<Vec<(&str, Value)>> {
     if record.level != Level::Info {
         return None;
     }
@@ -87,7 +53,7 @@ fn numbers(record: &Record) -> Option<Vec<(&str, Sum)>> {
         .split(", ")
         .map(|pair| {
             let (name, number) = pair.split_once(": ")?;
-            Some((name, Sum::read(number)?))
+            Some((name, Value::read(number)?))
         })
         .collect()
 }
@@ -116,7 +82,7 @@ mod tests {
         let mut sums = Sums::default();
         sums.take(&Record::sample(Level::Info, "{idle: 1}"));
         sums.take(&Record::sample(Level::Info, "{idle: 0.5}"));
-        assert_eq!(sums.line().as_deref(), Some("{idle: 1.5000}"));
+        assert_eq!(sums.line().as_deref(), Some("{idle: 1.5}"));
     }
 
     #[test]

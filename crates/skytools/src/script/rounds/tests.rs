@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use tempfile::TempDir;
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
@@ -262,30 +263,27 @@ async fn a_wrong_key_of_the_loop_is_a_usage_error() {
 }
 
 /// An INI file that changes.
-struct IniFile(PathBuf);
+struct IniFile(TempDir);
 
 impl IniFile {
     fn new(text: &str) -> Self {
-        let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("rounds-test-XXXXXX")).unwrap();
-        let file = Self(folder.join("job.ini"));
+        let file = Self(tempfile::tempdir().unwrap());
         file.write(text);
         file
     }
 
+    fn path(&self) -> PathBuf {
+        self.0.path().join("job.ini")
+    }
+
     fn write(&self, text: &str) {
-        std::fs::write(&self.0, format!("[job]\n{text}\n")).unwrap();
+        std::fs::write(self.path(), format!("[job]\n{text}\n")).unwrap();
     }
 
     fn script(&self) -> Script {
         let groups = [COMMON_KEYS, KeyGroup { title: "Job", keys: KEYS }];
-        let loader = Loader::new(self.0.clone(), &["job"], &groups, Vec::new());
+        let loader = Loader::new(self.path(), &["job"], &groups, Vec::new());
         Script::launched(loader.load().unwrap(), loader, None)
-    }
-}
-
-impl Drop for IniFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
     }
 }
 

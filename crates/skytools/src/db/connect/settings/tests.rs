@@ -32,7 +32,8 @@ fn what_nobody_says_is_as_libpq_has_it() {
 
 #[test]
 fn the_connect_string_comes_before_the_service_and_that_before_the_environment() {
-    let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-test-XXXXXX")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let file = folder.join("services");
     std::fs::write(&file, "[shop]\nhost=service\nport=1\nuser=service\n").unwrap();
     let variables = [
@@ -55,7 +56,6 @@ fn the_connect_string_comes_before_the_service_and_that_before_the_environment()
     assert_eq!((found.connect_timeout, found.keepalive), (None, None));
     // What is empty is as if nobody had said it, but keeps others from saying it.
     assert_eq!(settings("dbname='' user=x", &variables).unwrap().startup.get_dbname(), Some("x"));
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -138,7 +138,8 @@ fn sockets_need_no_certificates() {
 #[test]
 fn each_host_has_its_password() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("skytools-test-XXXXXX")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let file = folder.join(".pgpass");
     std::fs::write(
         &file,
@@ -146,7 +147,7 @@ fn each_host_has_its_password() {
     )
     .unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let environment = Environment::made_of(&[], &folder);
+    let environment = Environment::made_of(&[], folder);
     let passwords = |conninfo: &str| -> Vec<Option<String>> {
         let settings = Settings::new(&Conninfo::parse(conninfo).unwrap(), None, &environment).unwrap();
         settings.hosts.into_iter().map(|host| host.password).collect()
@@ -157,7 +158,6 @@ fn each_host_has_its_password() {
     assert_eq!(passwords("hostaddr=192.0.2.1"), [some("address")]);
     assert_eq!(passwords("host=a hostaddr=192.0.2.1"), [some("a")]);
     assert_eq!(passwords("host=a password=mine"), [some("mine")]);
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
