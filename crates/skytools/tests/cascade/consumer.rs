@@ -180,6 +180,8 @@ fn on_a_root_it_stands_by_and_has_nothing_to_reset() {
     let mut root = cascade.connect("a");
     good(&mut root, "register_consumer('q', 'extra', 'a', 1)");
     asked(&cascade, "a", &["--reset"]).unwrap();
+    let refusal = asked(&cascade, "a", &["--rewind"]).unwrap_err();
+    assert_eq!(refusal.to_string(), "no position of extra on q is written down");
     let _consumer = start(&cascade, "a", &[]);
     let stood_by = "select count(*) from applied where queue = 'standby'";
     wait_until("it to stand by", || root.one::<i64>(stood_by, &[]) > 0);
