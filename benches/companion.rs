@@ -41,6 +41,7 @@ impl Filled {
     fn new(events: i64, transactions: i64) -> Filled {
         let host = Host::start(&Server::ours());
         let mut session = host.connect();
+        host.one_tick_one_batch();
         session.exec("SELECT pgq.force_tick('bench')");
         let first_tick = session.one("SELECT pgq.ticker('bench')", &[]);
         let each = events / transactions;

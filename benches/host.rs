@@ -57,6 +57,11 @@ impl Host {
         session.exec("SELECT pg_reload_conf()");
     }
 
+    /// No tick is ever overdue: one that is would cut what came meanwhile into several batches.
+    pub fn one_tick_one_batch(&self) {
+        self.connect().exec("SELECT pgq.set_queue_config('bench', 'ticker_max_lag', '1 day')");
+    }
+
     /// The server's version.
     pub fn version(&self) -> String {
         self.connect().one("SELECT split_part(version(), ' on ', 1)", &[])

@@ -91,6 +91,7 @@ fn main() {
     }
     if runs("reading") {
         rows.extend(reading::two_million(&ours, peer.as_ref()));
+        rows.extend(reading::put_off(&ours, peer.as_ref()));
     }
     if runs("companion") {
         rows.extend(companion::consumer());

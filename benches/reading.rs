@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Fills the queue with one batch of so many events and opens it; returns its id.
-fn batch_of(session: &mut Session, events: i64, transactions: i64) -> i64 {
+fn batch_of(host: &Host, events: i64, transactions: i64) -> i64 {
+    host.one_tick_one_batch();
+    let mut session = host.connect();
     session.exec("SELECT pgq.unregister_consumer('bench', 'reader')");
     session.exec("SELECT pgq.force_tick('bench')");
     session.exec("SELECT pgq.ticker('bench')");
@@ -20,7 +22,9 @@ fn batch_of(session: &mut Session, events: i64, transactions: i64) -> i64 {
         ));
     }
     session.exec("SELECT pgq.ticker('bench')");
-    session.one("SELECT pgq.next_batch('bench', 'reader')", &[])
+    let batch = session.one("SELECT pgq.next_batch('bench', 'reader')", &[]);
+    assert_eq!(session.one::<i64>("SELECT count(*) FROM pgq.get_batch_events($1)", &[&batch]), events);
+    batch
 }
 
 fn read(host: &Host, batch: i64) -> f64 {
@@ -41,7 +45,7 @@ pub fn two_million(ours: &Host, peer: Option<&Host>) -> Vec<Row> {
     const EVENTS: i64 = 2_000_000;
     let batches = [ours, peer].map(|host| {
         host.clear();
-        batch_of(&mut host.connect(), EVENTS, 20)
+        batch_of(host, EVENTS, 20)
     });
     let per_event = |host: &Host, batch: i64| read(host, batch) / EVENTS as f64 * 1e6;
     let compared = pairs(|| per_event(ours, batches[0]), || per_event(peer, batches[1]));
@@ -59,6 +63,34 @@ fn finish(host: &Host) {
     host.clear();
 }
 
+/// Putting a hundredth of a batch of 10,000 events off, in the order in which they lie.
+pub fn put_off(ours: &Host, peer: Option<&Host>) -> Vec<Row> {
+    let Some(peer) = peer else {
+        println!("| putting events off / PgQ 3.5 | – | – | needs the original: make bench-peers | – |");
+        return Vec::new();
+    };
+    const EVENTS: i64 = 10_000;
+    let batches = [ours, peer].map(|host| {
+        host.clear();
+        batch_of(host, EVENTS, 10)
+    });
+    let per_event = |host: &Host, batch: i64| {
+        let mut session = host.connect();
+        let events: Vec<i64> =
+            session.column("SELECT ev_id FROM pgq.get_batch_events($1) WHERE ev_id % 100 = 0", &[&batch]);
+        session.exec("BEGIN");
+        let took = seconds(|| {
+            let call = "SELECT count(pgq.event_retry($1, id, 60)) FROM unnest($2::bigint[]) id";
+            session.one::<i64>(call, &[&batch, &events]);
+        });
+        session.exec("ROLLBACK");
+        took / events.len() as f64 * 1e6
+    };
+    let compared = pairs(|| per_event(ours, batches[0]), || per_event(peer, batches[1]));
+    [ours, peer].iter().for_each(|host| finish(host));
+    vec![Row::new("putting off each hundredth event of 10,000 / PgQ 3.5", "us", None, compared)]
+}
+
 /// Reading a batch of 10 M events: memory of the backend and time to the first row, where the events lie in order
 /// and where they do not.
 pub fn ten_million(ours: &Host) {
@@ -69,11 +101,10 @@ pub fn ten_million(ours: &Host) {
     println!("|---|---|---|---|---|");
     for in_order in [true, false] {
         ours.clear();
-        let mut session = ours.connect();
-        let batch = batch_of(&mut session, EVENTS, 10);
+        let batch = batch_of(ours, EVENTS, 10);
         if !in_order {
             // One event whose id comes before all others but lies behind them.
-            session.exec(
+            ours.connect().exec(
                 "INSERT INTO pgq.event_1_0 (ev_id, ev_time, ev_txid, ev_type)
                  SELECT 0, ev_time, ev_txid, 'first' FROM pgq.event_1_0 ORDER BY ev_txid DESC LIMIT 1",
             );

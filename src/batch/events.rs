@@ -5,10 +5,11 @@ use crate::error::{Error, Result};
 use crate::pg::call::Call;
 use crate::pg::relation;
 use crate::pg::scan::{ReadableTable, read_batch};
-use crate::pg::spi;
+use crate::pg::search::find_event;
+use crate::pg::spi::{self, Row};
 use crate::pg::text::Text;
 use crate::pg::tuplestore::RowSink;
-use crate::pg::value::Value;
+use crate::pg::value::{Type, Value};
 use pgrx::PgSqlErrorCode;
 
 /// `get_batch_events(x_batch_id)`: the events, by id. Runs with the caller's rights on the event tables.
@@ -29,9 +30,21 @@ pub fn batch_events(call: &Call) -> Result<Value> {
 }
 
 impl Batch {
+    /// One event, as the batch shows it.
+    pub fn event(&self, id: i64) -> Result<Option<Row>> {
+        Ok(match self.open_tables()? {
+            Some(tables) => find_event(&tables, &self.bounds(), self.owner, id),
+            None => find_in_sql(self, id),
+        })
+    }
+
+    /// `None`: some are not as we made them.
+    fn open_tables(&self) -> Result<Option<Vec<ReadableTable>>> {
+        self.tables.iter().map(|name| open(Text(name))).collect()
+    }
+
     fn read_into(&self, rows: &mut RowSink) -> Result<()> {
-        let tables = self.tables.iter().map(|name| open(Text(name))).collect::<Result<Option<Vec<_>>>>()?;
-        match tables {
+        match self.open_tables()? {
             Some(tables) => read_batch(rows, &tables, &self.bounds(), self.owner),
             None => read_in_sql(self, rows),
         }
@@ -53,4 +66,10 @@ fn read_in_sql(batch: &Batch, rows: &mut RowSink) {
     let cursor = spi::open_cursor(None, &batch.sql());
     spi::fetch(Text(&cursor), u64::MAX, rows);
     spi::close_cursor(Text(&cursor));
+}
+
+fn find_in_sql(batch: &Batch, id: i64) -> Option<Row> {
+    let events = batch.unordered_sql();
+    let sql = [b"SELECT * FROM (", events.as_slice(), b") AS event WHERE ev_id = $1 LIMIT 1"].concat();
+    spi::run(&sql, &[(Type::Big, id.into())]).first()
 }

@@ -16,13 +16,47 @@ macro_rules! payload {
 }
 
 /// `$1` when, `$2` queue, `$3` owner; the events are named `event`.
-const KEEP: &str = concat!(
+const KEEP_ALL: &str = concat!(
     "INSERT INTO pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ",
     payload!(),
     ") SELECT $1, $2, ev_id, ev_time, $3, coalesce(ev_retry, 0) + 1, ",
     payload!(),
     " FROM event ON CONFLICT (ev_owner, ev_id) DO NOTHING RETURNING ev_id"
 );
+
+/// One event, given by its values.
+macro_rules! keep_one {
+    ($retry:literal, $rest:literal) => {
+        Statement::changing(
+            concat!(
+                "INSERT INTO pgq.retry_queue (ev_queue, ev_owner, ev_id, ev_retry_after, ev_time, ev_retry, ",
+                payload!(),
+                ") VALUES ($1, $2, $3, $4, $5, ",
+                $retry,
+                ", $7, $8, $9, $10, $11, $12)",
+                $rest
+            ),
+            &[
+                Type::Int,
+                Type::Int,
+                Type::Big,
+                Type::Time,
+                Type::Time,
+                Type::Int,
+                Type::Text,
+                Type::Text,
+                Type::Text,
+                Type::Text,
+                Type::Text,
+                Type::Text,
+            ],
+        )
+    };
+}
+
+static KEEP_RAW: Statement = keep_one!("$6", "");
+static KEEP_AGAIN: Statement =
+    keep_one!("coalesce($6, 0) + 1", " ON CONFLICT (ev_owner, ev_id) DO NOTHING RETURNING ev_id");
 
 /// `event_retry(x_batch_id, x_event_id, x_retry_time | x_retry_seconds)`: 1 when the event will come back, 0 when it
 /// is waiting already.
@@ -41,37 +75,23 @@ fn event_retry(batch: Option<i64>, event: Option<i64>, when: Option<Timestamp>) 
         ..error
     };
     let batch = Batch::find(batch).map_err(not_found)?;
-    let sql = [
-        b"WITH event AS MATERIALIZED (",
-        find_event(&batch).as_slice(),
-        b"), kept AS (",
-        KEEP.as_bytes(),
-        b") SELECT (SELECT pg_catalog.count(*) FROM event), (SELECT pg_catalog.count(*) FROM kept)",
-    ]
-    .concat();
-    let arguments = [
-        (Type::Time, when.into()),
-        (Type::Int, batch.queue_id.into()),
-        (Type::Int, batch.owner.into()),
-        (Type::Big, event.into()),
-    ];
-    let row = spi::run(&sql, &arguments).first();
-    match row.map(|row| (row.big(0), row.big(1))) {
-        Some((Some(1..), Some(kept))) => Ok(i32::from(kept > 0).into()),
-        _ => Err(not_found(Error::raised("")).detail("The batch is open, but the event is not in it.")),
-    }
-}
-
-/// The query for the one event `$4` of the batch: only the batch's transactions are looked at, and the search ends
-/// at the first hit. (Event ids have no index: it would cost each insert to serve a few retries.)
-fn find_event(batch: &Batch) -> Vec<u8> {
-    [b"SELECT * FROM (", batch.unordered_sql().as_slice(), b") AS event WHERE ev_id = $4 LIMIT 1"].concat()
+    let event = event.map(|id| batch.event(id)).transpose()?.flatten().ok_or_else(|| {
+        not_found(Error::raised("")).detail("The batch is open, but the event is not in it.")
+    })?;
+    // As the batch shows it: id, time, txid, retry, and the payload.
+    let [id, time, _, retry, payload @ ..] = event.0.as_slice() else {
+        unreachable!("an event has ten columns")
+    };
+    let fixed =
+        [batch.queue_id.into(), batch.owner.into(), id.clone(), when.into(), time.clone(), retry.clone()];
+    let kept = KEEP_AGAIN.rows(&[&fixed, payload].concat()).count();
+    Ok(i32::from(kept > 0).into())
 }
 
 /// `batch_retry(i_batch_id, i_retry_seconds)`: the same for all events of the batch that are not waiting; how many.
 pub fn batch_retry(call: &Call) -> Result<Value> {
     let batch = Batch::find(call.big(0))?;
-    let sql = [b"WITH event AS (", batch.unordered_sql().as_slice(), b") ", KEEP.as_bytes()].concat();
+    let sql = [b"WITH event AS (", batch.unordered_sql().as_slice(), b") ", KEEP_ALL.as_bytes()].concat();
     let arguments = [
         (Type::Time, call.int(1).map(seconds_from_now).into()),
         (Type::Int, batch.queue_id.into()),
@@ -91,28 +111,6 @@ static SUBSCRIPTION: Statement = Statement::reading(
        JOIN pgq.subscription s ON s.sub_queue = q.queue_id AND s.sub_consumer = c.co_id
       WHERE q.queue_name = $1",
     &[Type::Text, Type::Text],
-);
-
-static KEEP_RAW: Statement = Statement::changing(
-    concat!(
-        "INSERT INTO pgq.retry_queue (ev_queue, ev_owner, ev_id, ev_retry_after, ev_time, ev_retry, ",
-        payload!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    ),
-    &[
-        Type::Int,
-        Type::Int,
-        Type::Big,
-        Type::Time,
-        Type::Time,
-        Type::Int,
-        Type::Text,
-        Type::Text,
-        Type::Text,
-        Type::Text,
-        Type::Text,
-        Type::Text,
-    ],
 );
 
 /// `event_retry_raw(x_queue, x_consumer, x_retry_after, x_ev_id, x_ev_time, x_ev_retry, x_ev_type, x_ev_data,

@@ -24,7 +24,8 @@ pub mod column {
     pub const TYPE: usize = 5;
 }
 
-const COLUMN_TYPES: [Oid; COLUMNS] = [
+/// Their types.
+pub const COLUMN_TYPES: [Oid; COLUMNS] = [
     pg_sys::INT8OID,
     pg_sys::TIMESTAMPTZOID,
     pg_sys::INT8OID,

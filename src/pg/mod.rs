@@ -35,6 +35,7 @@ pub mod room;
 pub mod routine;
 pub mod row;
 pub mod scan;
+pub mod search;
 pub mod seat;
 pub mod sequence;
 pub mod session;

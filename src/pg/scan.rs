@@ -47,6 +47,10 @@ impl ReadableTable {
             }
         }
     }
+
+    pub(super) fn heap(&self) -> pg_sys::Relation {
+        self.heap
+    }
 }
 
 impl Drop for ReadableTable {
@@ -129,12 +133,12 @@ pub fn visit_transactions(tables: &[ReadableTable], bounds: &BatchBounds, mut se
 }
 
 /// Shows the events within the bounds, those of one transaction in a table together, until it is enough.
-fn visit<B>(
+pub(super) fn visit<B>(
     tables: &[ReadableTable],
     bounds: &BatchBounds,
     mut see: impl FnMut(&Event, pg_sys::Relation) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
-    let mut filter = Filter { bounds, last: None };
+    let mut filter = Filter::new(bounds);
     for table in tables {
         for single in bounds.singles() {
             scan(table, *single, *single, &mut filter, &mut see)?;
@@ -146,14 +150,18 @@ fn visit<B>(
 }
 
 /// Which transactions are in the batch. Events of one lie together, so the last answer is most often the next.
-struct Filter<'a> {
+pub(super) struct Filter<'a> {
     bounds: &'a BatchBounds,
     last: Option<(i64, bool)>,
 }
 
-impl Filter<'_> {
+impl<'a> Filter<'a> {
+    pub(super) fn new(bounds: &'a BatchBounds) -> Self {
+        Filter { bounds, last: None }
+    }
+
     #[inline]
-    fn covers(&mut self, txid: i64) -> bool {
+    pub(super) fn covers(&mut self, txid: i64) -> bool {
         match self.last {
             Some((last, answer)) if last == txid => answer,
             _ => {
@@ -195,8 +203,7 @@ fn scan<B>(
             && pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot)
         {
             pgrx::check_for_interrupts!();
-            let tuple = (*slot.cast::<pg_sys::BufferHeapTupleTableSlot>()).base.tuple;
-            let event = Event { tuple, data: (*tuple).t_data };
+            let event = Event::new((*slot.cast::<pg_sys::BufferHeapTupleTableSlot>()).base.tuple);
             if filter.covers(event.big(column::TXID)) {
                 flow = see(&event, table.heap);
             }
@@ -209,12 +216,20 @@ fn scan<B>(
 }
 
 /// A row of an event table in its page.
-struct Event {
-    tuple: pg_sys::HeapTuple,
+pub(super) struct Event {
+    pub(super) tuple: pg_sys::HeapTuple,
     data: pg_sys::HeapTupleHeader,
 }
 
 impl Event {
+    /// # Safety
+    /// The row is one of an event table, and pinned as long as the event is used.
+    #[inline]
+    pub(super) unsafe fn new(tuple: pg_sys::HeapTuple) -> Event {
+        // SAFETY: passed on to the caller.
+        Event { tuple, data: unsafe { (*tuple).t_data } }
+    }
+
     /// Where the values begin. The first three columns are 8 bytes each and never NULL.
     #[inline]
     unsafe fn values(&self) -> *const u8 {
@@ -224,7 +239,7 @@ impl Event {
 
     /// One of the first three columns.
     #[inline]
-    unsafe fn big(&self, column: usize) -> i64 {
+    pub(super) unsafe fn big(&self, column: usize) -> i64 {
         // SAFETY: `has_our_columns` has checked that they are there and NOT NULL.
         unsafe { self.values().cast::<i64>().add(column).read() }
     }
@@ -262,7 +277,7 @@ impl Event {
 
     /// Whether this subscription may see the event.
     #[inline]
-    unsafe fn is_for(&self, owner: i32) -> bool {
+    pub(super) unsafe fn is_for(&self, owner: i32) -> bool {
         // SAFETY: an owner that is there follows the three columns of 8 bytes.
         unsafe { !self.has_owner() || self.values().add(3 * size_of::<i64>()).cast::<i32>().read() == owner }
     }

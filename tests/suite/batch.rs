@@ -460,6 +460,24 @@ fn putting_one_event_off_does_not_read_the_whole_batch() {
     assert!(one * 5 < all, "{one} buffers for one of the first, {all} for all");
 }
 
+#[test]
+fn putting_many_events_off_goes_through_the_batch_once() {
+    const EVENTS: i64 = 20_000;
+    let (_database, mut session, consumer) = with_consumer("buffers");
+    session.exec(&format!("select pgq.insert_event('q', 'kind', 'data') from generate_series(1, {EVENTS})"));
+    let batch = tick_and_open(&mut session, &consumer);
+    for step in [1, 100] {
+        session.exec("delete from pgq.retry_queue");
+        let call = format!("pgq.event_retry({}, id, 0)", batch.id);
+        let touched =
+            buffers(&mut session, &format!("select {call} from generate_series(1, {EVENTS}, {step}) id"));
+        // Each finds its batch and is stored, which touches some twenty; a search from the start would touch the more
+        // the later it is.
+        let calls = EVENTS / step;
+        assert!(touched < 40 * calls, "{touched} buffers for {calls} events");
+    }
+}
+
 /// What the cursor over a batch puts into temporary files, in blocks, when it has little memory.
 fn temporary_blocks(session: &mut Session, batch: &Batch) -> i64 {
     session.exec(&format!(

@@ -30,6 +30,7 @@ mod reference;
 mod retry;
 mod rights;
 mod scene;
+mod search;
 #[allow(dead_code)]
 #[path = "../../src/pg/shared.rs"]
 mod shared;

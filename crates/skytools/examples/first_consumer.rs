@@ -45,6 +45,7 @@ impl Handler for Totals {
 fn main() -> ExitCode {
     Program::new("totals", "Keep the total of each customer's orders")
         .consumer()
+        .retries()
         .keys("Totals", KEYS)
         .main(|script, matches| Ok(Consumer::new(script, "db", Totals)?.asked(matches)))
 }

@@ -38,6 +38,9 @@ pub enum Error {
         #[source]
         last: Option<tokio_postgres::Error>,
     },
+    /// What a switch has asked for instead of the work could not be done. Exit status 1, no second try.
+    #[error("{0}")]
+    Errand(#[source] Box<Error>),
     /// A server's function has answered that it will not: its notes. Exit status 1, no second try.
     #[error("{0}")]
     Refused(String),
@@ -99,10 +102,10 @@ impl Error {
         Self::Event { event: event.to_string(), source: Box::new(self) }
     }
 
-    /// What it is, whichever event it came up with.
+    /// What it is, whatever it came up with.
     pub(crate) fn root(&self) -> &Self {
         match self {
-            Self::Event { source, .. } => source.root(),
+            Self::Event { source, .. } | Self::Errand(source) => source.root(),
             other => other,
         }
     }
@@ -147,7 +150,7 @@ impl Error {
     /// Whether a second try would be in vain: the program ends, with exit status 1.
     #[must_use]
     pub const fn ends_program(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::Refused(_))
+        matches!(self, Self::Usage(_) | Self::Refused(_) | Self::Errand(_))
     }
 }
 

@@ -7,12 +7,9 @@ use futures_util::SinkExt;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
-use crate::consumer::Event;
+use crate::consumer::{Event, TEXT_COLUMNS};
 use crate::db::{Connection, copy_text, quote};
 use crate::{Error, Result};
-
-/// The text columns by their short names, in the order of the queue's tables.
-const TEXTS: [&str; 6] = ["type", "data", "extra1", "extra2", "extra3", "extra4"];
 
 /// Events that go to the server at a time: enough for the rate of one big statement, little enough to be no burden.
 const BLOCK: usize = 1000;
@@ -25,7 +22,7 @@ const BLOCK_BYTES: usize = 8 << 20;
 pub struct NewEvent<'a> {
     id: Option<i64>,
     time: Option<Timestamp>,
-    texts: [Option<Cow<'a, str>>; TEXTS.len()],
+    texts: [Option<Cow<'a, str>>; TEXT_COLUMNS.len()],
 }
 
 /// Its texts and its time. It gets a number of its own.
@@ -48,7 +45,8 @@ impl<'a> NewEvent<'a> {
     /// Sets a field by its long or short name: `ev_extra1` or `extra1`; `id` and `time` as the server writes them.
     pub fn set(&mut self, field: &str, value: Option<impl Into<Cow<'a, str>>>) -> Result<()> {
         let short = field.strip_prefix("ev_").unwrap_or(field);
-        if let Some(column) = TEXTS.iter().position(|name| *name == short) {
+        let called = |column: &&str| column.strip_prefix("ev_") == Some(short);
+        if let Some(column) = TEXT_COLUMNS.iter().position(called) {
             self.texts[column] = value.map(Into::into);
             return Ok(());
         }
@@ -173,7 +171,7 @@ impl Producer {
         let row = self
             .connection
             .query_one(
-                "select pgq.current_event_table($1), now(), \
+                "select pgq.current_event_table($1), pg_catalog.now(), \
                         (select q.queue_per_tx_limit from pgq.queue q where q.queue_name = $1)",
                 &[&self.queue],
             )
@@ -187,8 +185,9 @@ impl Producer {
             let has_id = first.id.is_some();
             let columns = if has_id { "ev_id, ev_time" } else { "ev_time" };
             let copy = format!(
-                "copy {} ({columns}, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4) from stdin",
-                quote::qualified(&table)
+                "copy {} ({columns}, {}) from stdin",
+                quote::qualified(&table),
+                TEXT_COLUMNS.join(", ")
             );
             let client = self.connection.client().await?;
             let sink = client.copy_in(&copy).await.map_err(self.connection.failed(&copy))?;
@@ -236,7 +235,7 @@ impl NewEvent<'_> {
             out.push_str(&format!("{id}\t"));
         }
         out.push_str(&self.time.unwrap_or(now).to_string());
-        for column in 0..TEXTS.len() {
+        for column in 0..TEXT_COLUMNS.len() {
             out.push('\t');
             copy_text::write(out, self.text(column));
         }

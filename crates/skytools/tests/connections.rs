@@ -6,8 +6,10 @@ use std::time::Duration;
 use pgq_tests::client::wait_until;
 use pgq_tests::shared::Database;
 use skytools::db::{Connection, Connections, Isolation, Options, RETRY_KEYS, Retry};
-use skytools::script::{Config, Stop};
+use skytools::script::log::Log;
+use skytools::script::{Config, Stop, Verbosity};
 use skytools::{Error, Result};
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::kit::{Workplace, config, conninfo, wait};
 
@@ -238,6 +240,63 @@ fn answers_of_functions_decide() {
     assert!(lacking.ends_program(), "{lacking}");
     let broken = wait(db.command("select * from answer($1, 1/0::text)").run(&[&200])).unwrap_err();
     assert!(!broken.ends_program() && !db.is_in_transaction(), "{broken}");
+}
+
+/// What is logged meanwhile, however little it matters.
+fn logged(work: impl Future<Output = Result<()>>) -> Vec<String> {
+    let workplace = Workplace::new();
+    let path = workplace.path("log");
+    let keys = [
+        ("log_handlers", "file"),
+        ("logfile", path.to_str().unwrap()),
+        ("logfmt_file", "%%(levelname)s %%(message)s"),
+    ];
+    let config = Config::from_pairs("job", &[], keys).unwrap();
+    let log = Log::open(&config, Verbosity::Verbose, false).unwrap();
+    // One thread: what the connection does behind the work is logged here, too.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(log.layer()), || {
+        runtime.block_on(work).unwrap();
+    });
+    workplace.read("log").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_servers_say_is_logged_at_its_level() {
+    let database = Database::fresh("told");
+    let conninfo =
+        format!("{} options='-c client_min_messages=debug1' password=hunter2", conninfo(&database));
+    let lines = logged(async {
+        let db = Connection::open("src_db", &conninfo, Options::default()).await?;
+        let call = "select $1::int as ret_code, 'note' as ret_note";
+        for code in [100, 200, 300] {
+            db.command(call).run(&[&code]).await?;
+        }
+        db.command(call).quiet().run(&[&200]).await?;
+        db.command(call).prefix("node1").run(&[&200]).await?;
+        for level in ["debug", "log", "info", "notice", "warning"] {
+            db.batch(&format!("do $$ begin raise {level} '{level}'; end $$")).await?;
+        }
+        db.commit().await
+    });
+    let (connect, said) = lines.split_first().unwrap();
+    assert!(
+        connect.starts_with("DEBUG Connect 'src_db' to 'host=") && !connect.contains("hunter2"),
+        "{connect}"
+    );
+    let expected = [
+        "DEBUG note",
+        "INFO note",
+        "WARNING note",
+        "DEBUG note",
+        "INFO [node1] note",
+        "DEBUG src_db: debug",
+        "DEBUG src_db: log",
+        "INFO src_db: info",
+        "INFO src_db: notice",
+        "WARNING src_db: warning",
+    ];
+    assert_eq!(said, expected);
 }
 
 #[test]

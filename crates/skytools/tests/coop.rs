@@ -11,7 +11,7 @@ use skytools::consumer::{Batch, Consumer, Event, Handler, Verdict};
 use skytools::script::Script;
 use skytools::{Error, Result};
 
-use crate::kit::{Worker, Workplace, config, conninfo, servers};
+use crate::kit::{Break, Breaker, Proxy, Running, Side, Worker, Workplace, config, conninfo, servers};
 
 fn scene(server: &Server) -> Option<(Database, Session)> {
     let database = Database::fresh_on(server, "coop");
@@ -143,21 +143,61 @@ fn member_as_a_program() {
     member.end().unwrap();
 }
 
+/// Runs a batch for each step that a member takes to do one, and breaks that step.
+fn each_step_of_a_member_may_break(what: Break) {
+    for (database, mut session, source) in all_scenes() {
+        let (workplace, breaker) = (Workplace::new(), Breaker::default());
+        let proxy = Proxy::to(&database, &workplace.path("way"), &breaker);
+        workplace.write("source", &proxy.conninfo());
+        let mut events = 0;
+        for side in [Side::Before, Side::After] {
+            for step in 1.. {
+                insert_batches(&mut session, 1);
+                events += 10;
+                breaker.arm(step, side, what);
+                let victim = victim(&workplace);
+                wait_until("all results, or the break", || {
+                    handled(&mut session) >= events || what == Break::Kill && breaker.has_broken()
+                });
+                let is_last = breaker.disarm();
+                drop(victim);
+                let _again = join(&source, "victim", "");
+                wait_until("all results", || handled(&mut session) >= events);
+                assert_once(&mut session, events);
+                if is_last {
+                    assert!(step > 10, "only {step} steps");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn victim(workplace: &Workplace) -> Running {
+    let me = std::env::current_exe().unwrap();
+    workplace.start("victim", me.to_str().unwrap(), &["--exact", MEMBER, "--ignored", "--nocapture"])
+}
+
+#[test]
+fn a_member_is_killed_at_each_step_and_each_event_is_handled_once() {
+    each_step_of_a_member_may_break(Break::Kill);
+}
+
+#[test]
+fn a_member_loses_its_connection_at_each_step_and_each_event_is_handled_once() {
+    each_step_of_a_member_may_break(Break::Cut);
+}
+
 #[test]
 fn a_member_that_is_killed_leaves_its_batch_to_others() {
     for (_database, mut session, source) in all_scenes() {
         let workplace = Workplace::new();
         workplace.write("source", &source);
-        let me = std::env::current_exe().unwrap();
         let mut events = 0;
         for round in 0..5 {
             insert_batches(&mut session, 3);
             events += 30;
-            let victim = workplace.start(
-                "victim",
-                me.to_str().unwrap(),
-                &["--exact", MEMBER, "--ignored", "--nocapture"],
-            );
+            let victim = victim(&workplace);
             let open = "select exists (select from pgq.subscription where sub_batch is not null)";
             wait_until("a batch of the victim", || session.one(open, &[]) || handled(&mut session) >= events);
             std::thread::sleep(Duration::from_millis(round * 7));

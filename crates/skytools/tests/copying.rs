@@ -76,7 +76,17 @@ feed, \\N and \\.",)"#,
 
     let lists = Rows::from_lists(vec!["id".into()], vec![vec![Some("9".into())], vec![]]);
     assert_eq!(lists.unwrap_err().to_string(), "row 2 has 0 values for 1 columns");
-    assert_eq!(Rows::default().insert_text(&table), "");
+}
+
+#[test]
+fn without_records_nothing_is_written() {
+    let database = Database::fresh("records");
+    let (connection, table) = (open(&database), name("t"));
+    database.connect().exec("create table t (id int)");
+    for none in [Rows::from_records(&[]), Rows::from_lists(vec!["id".into()], vec![]).unwrap()] {
+        assert_eq!((none.insert_text(&table), none.copy_text(&table)), (String::new(), String::new()));
+        assert_eq!(wait(none.copy_into(&connection, &table)).unwrap(), 0);
+    }
 }
 
 #[test]
@@ -328,4 +338,27 @@ fn values_arrive_whatever_style_the_source_writes_in() {
     }
     let sql = "select distinct t::text from t";
     assert_eq!(rows(&target, sql), rows(&source, sql));
+}
+
+#[test]
+fn rows_that_the_reader_may_not_see_are_an_error() {
+    let (source, target) = (Database::fresh("copy"), Database::fresh("copy"));
+    let create = "create table t (id int)";
+    let role = format!("{}_reader", source.name());
+    source.connect().exec(&format!(
+        "{create}; insert into t values (1), (2); create role {role}; grant select on t to {role}; \
+         create policy half on t using (id = 1); alter table t enable row level security"
+    ));
+    target.connect().exec(create);
+    for copy in [TableCopy::new(name("t")), TableCopy::new(name("t")).condition("id < 9")] {
+        let (from, to) = (open(&source), open(&target));
+        wait(from.batch(&format!("set role {role}"))).unwrap();
+        assert_eq!(wait(from.query_one("select count(*) from t", &[])).unwrap().get::<_, i64>(0), 1);
+        let error = wait(copy.run(&from, &to)).unwrap_err().to_string();
+        assert!(error.contains("row-level security policy for table \"t\""), "{error}");
+    }
+    let (from, to) = (open(&source), open(&target));
+    assert_eq!(wait(TableCopy::new(name("t")).run(&from, &to)).unwrap().rows, 2, "the owner sees all");
+    drop((from, to));
+    source.connect().exec(&format!("drop owned by {role}; drop role {role}"));
 }

@@ -9,8 +9,8 @@ use pgq_tests::server::Server;
 use pgq_tests::shared::Database;
 use skytools::Result;
 use skytools::consumer::{
-    Batch, CONSUMER_KEYS, Event, Handler, LOCAL_KEYS, LocalConsumer, RemoteConsumer, STATEMENT_KEYS,
-    SerialConsumer, StatementRunner, TARGET_KEYS, Verdict,
+    Batch, CONSUMER_KEYS, Event, FAILED_EVENT_KEYS, Handler, LOCAL_KEYS, LocalConsumer, RemoteConsumer,
+    STATEMENT_KEYS, SerialConsumer, StatementRunner, TARGET_KEYS, Verdict,
 };
 use skytools::script::{Config, Script};
 
@@ -75,7 +75,9 @@ const REMOTE_PROGRAM: &str = "crashes::remote_consumer_as_a_program";
 fn remote_consumer_as_a_program() {
     let ini = std::fs::read_to_string("copier.ini").unwrap();
     let pairs = ini.lines().filter_map(|line| line.split_once(" = "));
-    let config = Config::from_pairs("remote", &[CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs).unwrap();
+    let config =
+        Config::from_pairs("remote", &[CONSUMER_KEYS, FAILED_EVENT_KEYS, TARGET_KEYS, STATEMENT_KEYS], pairs)
+            .unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut script = Script::new(config);
         let handler = StatementRunner::in_batch(&script).unwrap();
@@ -351,7 +353,7 @@ fn what_is_written_at_the_source_is_not_lost_when_the_position_is_elsewhere() {
                 ("exception_sleep", "0.02"),
                 ("local_tracking_file", file.to_str().unwrap()),
             ];
-            let keys = [CONSUMER_KEYS, TARGET_KEYS, STATEMENT_KEYS, LOCAL_KEYS];
+            let keys = [CONSUMER_KEYS, FAILED_EVENT_KEYS, TARGET_KEYS, STATEMENT_KEYS, LOCAL_KEYS];
             let config = Config::from_pairs("copier", &keys, pairs).unwrap();
             let (source, target, handler) = ("src_db", "dst_db", WritesAtTheSource);
             match class {

@@ -7,7 +7,7 @@ mod example;
 use pgq_tests::client::wait_until;
 use pgq_tests::queue::{Consumer as Registered, create, tick_now};
 use pgq_tests::shared::Database;
-use skytools::consumer::{CONSUMER_KEYS, Consumer};
+use skytools::consumer::{CONSUMER_KEYS, Consumer, FAILED_EVENT_KEYS};
 use skytools::script::Config;
 use skytools::testing::Queue;
 
@@ -46,7 +46,8 @@ fn it_adds_up_what_a_trigger_writes() {
         ("consumer_name", "totals"),
         ("loop_delay", "0.02"),
     ];
-    let config = Config::from_pairs("totals", &[CONSUMER_KEYS, example::KEYS], pairs).unwrap();
+    let config =
+        Config::from_pairs("totals", &[CONSUMER_KEYS, FAILED_EVENT_KEYS, example::KEYS], pairs).unwrap();
     let _worker = Worker::start(config, |script| Consumer::new(script, "db", example::Totals));
     wait_until("the totals", || {
         let totals = session.rows("select customer, amount from total order by 1", &[]);

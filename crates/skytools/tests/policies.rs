@@ -262,6 +262,86 @@ fn what_is_taken_back_for_an_event_takes_no_dead_letter_along() {
     assert_eq!(session.one::<i64>("select count(*) from result", &[]), 0);
 }
 
+/// Parks so many, while what it has written for an event before them may still be taken back, that they are due to be
+/// written down.
+struct ParksMeanwhile;
+
+impl Handler for ParksMeanwhile {
+    async fn batch(&mut self, batch: &mut Batch) -> Result<()> {
+        let Some(first) = batch.next().await? else { return Ok(()) };
+        batch.protect().await?;
+        batch.source()?.execute("insert into result values (1)", &[]).await?;
+        while let Some(event) = batch.next().await? {
+            batch.tag(&event, Verdict::Park("meanwhile".into()))?;
+        }
+        batch.settle(&first, Ok(Verdict::Park("late".into()))).await
+    }
+}
+
+#[test]
+fn no_dead_letter_is_written_where_it_could_be_taken_back() {
+    let (database, mut session) = scene(&Server::ours());
+    session.exec("select pgq.insert_event('orders', 'new', '') from generate_series(1, 1000)");
+    tick_now(&mut session, "orders").unwrap();
+    let pairs = [("queue_name", "orders"), ("event_savepoint", "1")];
+    let _worker = Worker::start(config(&conninfo(&database), &pairs), |script| {
+        Consumer::new(script, "src_db", ParksMeanwhile)
+    });
+    wait_until("the end of the batch", || is_at_top(&mut session));
+    assert_eq!(session.one::<i64>("select count(*) from pgq_consumer.dead_letter", &[]), 1000);
+    assert_eq!(session.one::<i64>("select count(*) from result", &[]), 0);
+}
+
+/// Parks all.
+struct ParksAll;
+
+impl Handler for ParksAll {
+    async fn event(&mut self, _event: &Event, _batch: &mut Batch) -> Result<Verdict> {
+        Ok(Verdict::Park("as it does\twith all\nof them".into()))
+    }
+}
+
+#[test]
+fn very_many_dead_letters_are_listed_replayed_and_dropped_and_others_stay() {
+    let (database, mut session) = scene(&Server::ours());
+    let source = conninfo(&database);
+    session.exec("select pgq.insert_event('orders', E'a\tb\nc', '') from generate_series(1, 1500)");
+    tick_now(&mut session, "orders").unwrap();
+    let worker = Worker::start(config(&source, &[("queue_name", "orders")]), |script| {
+        Consumer::new(script, "src_db", ParksAll)
+    });
+    wait_until("the end of the batch", || is_at_top(&mut session));
+    drop(worker);
+    // Those of another consumer lie among them.
+    session.exec("update pgq_consumer.dead_letter set consumer_name = 'other' where letter_id % 2 = 0");
+    let workplace = Workplace::new();
+    workplace.write(
+        "copier.ini",
+        &format!(
+            "[simple_consumer]\nsrc_db = {source}\ndst_db = {source}\nqueue_name = orders\n\
+             consumer_name = worker\ndst_query = select 1\n"
+        ),
+    );
+    let run = |switches: &[&str]| {
+        let output =
+            workplace.run(env!("CARGO_BIN_EXE_simple_consumer"), &[&["copier.ini"], switches].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = run(&["--dead-letters"]);
+    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split('\t').collect()).collect();
+    let numbers: Vec<i64> = lines.iter().map(|line| line[0].parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=1500).step_by(2).collect::<Vec<_>>());
+    assert!(lines.iter().all(|line| line[3..] == ["a\u{fffd}b\u{fffd}c", "as it does\u{fffd}with all"]));
+
+    run(&["--replay-dead-letter", "all"]);
+    assert_eq!(session.one::<i64>("select count(*) from pgq.retry_queue", &[]), 750);
+    session.exec("update pgq_consumer.dead_letter set consumer_name = 'worker' where letter_id % 4 = 0");
+    run(&["--drop-dead-letter", "all"]);
+    let left = "select array_agg(distinct consumer_name || letter_id % 4) from pgq_consumer.dead_letter";
+    assert_eq!(session.one::<Vec<String>>(left, &[]), ["other2"]);
+}
+
 /// Takes the first event only.
 struct TakesOne;
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
+use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User};
 use pgq_tests::client::wait_until;
 use pgq_tests::queue::create;
@@ -97,6 +98,56 @@ fn a_target_without_pgq_ext_is_told_what_to_do() {
     stage
         .start()
         .wait_for("dst_db has no schema pgq_ext to keep the position in: CREATE EXTENSION pgq_ext CASCADE");
+}
+
+#[test]
+fn a_schema_of_another_name_that_is_not_there_is_named_with_its_key() {
+    let stage = Stage::of(Consumer::Serial);
+    stage.write("copier.ini", "orders", "pgq_ext_schema = Old ext");
+    stage.produce("one");
+    let program = stage.start();
+    program.wait_for("dst_db has no schema Old ext to keep the position in: so says pgq_ext_schema");
+}
+
+#[test]
+fn who_registers_at_the_same_time_as_another_leaves_the_tick_of_that_one_alone() {
+    Stage::on_both_servers(Consumer::Serial, |stage| {
+        stage.ask("--unregister");
+        let mut other = stage.at_source();
+        other.exec("begin; select pgq.register_consumer('orders', 'copier')");
+        // What it will have done by the time its registration is seen here.
+        stage.store_in_target(999);
+        let mut late = stage.start_asking("--register");
+        wait_until("it to wait for the other", || {
+            stage.at_source().one(
+                "select exists (select from pg_stat_activity \
+                 where datname = current_database() and wait_event_type = 'Lock')",
+                &[],
+            )
+        });
+        other.exec("commit");
+        late.end();
+        assert_eq!(stage.ticks_in_target().0, Some(999));
+        assert!(stage.position().is_some());
+    });
+}
+
+#[test]
+fn a_registration_that_could_not_forget_is_none() {
+    let stage = Stage::of(Consumer::Serial);
+    for autocommit in ["", "pgq_autocommit = 1\npgq_lazy_fetch = 0"] {
+        stage.write("copier.ini", "orders", autocommit);
+        stage.ask("--unregister");
+        stage.store_in_target(999);
+        let mut holder = stage.at_target();
+        holder.exec("begin; select pg_advisory_xact_lock(hashtextextended('orders copier', 0))");
+        assert_eq!(stage.run("--register").status.code(), Some(1));
+        assert_eq!(stage.position(), None, "{autocommit}");
+        drop(holder);
+        stage.ask("--register");
+        assert_eq!(stage.ticks_in_target().0, None, "{autocommit}");
+        assert!(stage.position().is_some(), "{autocommit}");
+    }
 }
 
 #[test]
@@ -214,6 +265,30 @@ fn a_second_job_of_the_same_names_is_refused_while_the_first_is_at_work() {
 }
 
 #[test]
+fn a_queue_of_the_same_name_in_another_database_is_noticed_before_anything_is_skipped() {
+    let stage = Stage::of(Consumer::Serial);
+    let one = stage.produce("of one");
+    let program = stage.start();
+    stage.wait_for_position(one);
+    drop(program);
+    // Made and ticked in the same way: the ticks have the same numbers.
+    let other = stage.with_another_source();
+    assert_eq!(other.produce("of the other"), one);
+    other.start().wait_for(&format!("dst_db has tick {one} as done, but not one that was taken at"));
+    assert_ne!(other.position(), Some(one));
+    // Nor when it fits behind the last one.
+    other.at_source().exec(&format!("select pgq.register_consumer_at('orders', 'copier', {one})"));
+    other.produce("of the other, too");
+    other.start().wait_for(&format!("dst_db has tick {one} as done, but not one that was taken at"));
+    assert_eq!(stage.results(), ["of one"]);
+
+    let next = stage.produce("of one again");
+    let _program = stage.start();
+    stage.wait_for_position(next);
+    assert_eq!(stage.results(), ["of one", "of one again"]);
+}
+
+#[test]
 fn a_subconsumer_has_a_position_of_its_own() {
     let stage = Stage::of(Consumer::Serial);
     stage.write("copier.ini", "orders", "subconsumer_name = second");
@@ -227,9 +302,42 @@ fn a_subconsumer_has_a_position_of_its_own() {
 }
 
 #[test]
-fn a_serial_consumer_sends_nothing_back() {
+fn who_can_send_nothing_back_does_not_offer_it_and_does_not_take_the_wish() {
+    for program in Consumer::ALL {
+        let can = program == Consumer::Simple;
+        let stage = Stage::of(program);
+        for (shown, part) in [("--help", "dead-letter"), ("--ini", "event_policy"), ("--ini", "retry_limit")]
+        {
+            let output = stage.run(shown);
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(text.contains(part), can, "{program:?} {shown}");
+        }
+        assert_eq!(stage.run("--dead-letters").status.code(), Some(if can { 0 } else { 2 }), "{program:?}");
+        for (policy, is_taken) in [("block", true), ("retry", can), ("park", can)] {
+            stage.write("copier.ini", "orders", &format!("event_policy = {policy}\nloop_delay = -1"));
+            let output = stage.run("--quiet");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(i32::from(!is_taken)), "{program:?} {policy}: {said}");
+            assert_eq!(said.contains(&format!("event_policy: {policy}")), !is_taken, "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_wish_to_send_events_back_does_not_come_in_by_a_reload() {
     let stage = Stage::of(Consumer::Serial);
-    stage.write("copier.ini", "orders", "event_policy = retry");
+    let program = stage.start();
+    stage.wait_for_position(stage.produce("one"));
+    stage.write("copier.ini", "orders", "event_policy = park");
+    program.signal(Signal::SIGHUP);
+    program.wait_for("Config not reloaded");
+    stage.wait_for_position(stage.produce("two"));
+    assert_eq!(stage.results(), ["one", "two"]);
+}
+
+#[test]
+fn a_serial_consumer_tries_a_batch_again_until_it_succeeds() {
+    let stage = Stage::of(Consumer::Serial);
     stage.at_target().exec("alter table result add check (data <> 'bad')");
     let before = stage.position();
     stage.produce("bad");

@@ -12,6 +12,8 @@ use crate::kit::{Workplace, conninfo};
 
 const QUEUE: &str = "orders";
 
+const SEEN: &str = "create table seen (consumer text, ev_id bigint, ev_type text, ev_data text, ev_extra1 text, ev_retry int)";
+
 /// The interpreter with the original's modules, or why there is none.
 fn python(workplace: &Workplace, script: &str, arguments: &[&str]) -> Command {
     let script = format!("{}/tests/python/{script}", env!("CARGO_MANIFEST_DIR"));
@@ -41,11 +43,6 @@ fn has_no_python() -> bool {
     missing
 }
 
-fn produce(workplace: &Workplace, database: &Database) {
-    let produced = python(workplace, "producer.py", &[&conninfo(database), QUEUE]).output().unwrap();
-    assert!(produced.status.success(), "{produced:?}");
-}
-
 /// What the four events of the producer look like in the table.
 fn seen(session: &mut Session, consumer: &str) -> Vec<String> {
     session.column(
@@ -55,17 +52,12 @@ fn seen(session: &mut Session, consumer: &str) -> Vec<String> {
     )
 }
 
-/// Registers a consumer of this class, feeds it, and lets it run until it has seen all.
+/// Registers a consumer of this class, lets it run, and feeds it until it has seen all.
 fn consumes(class: &str, more_keys: &str, expected: &[&str]) {
-    if has_no_python() {
-        return;
-    }
     let database = Database::fresh("python");
     database.create_extensions(&["pgq_coop", "pgq_ext"]);
     let mut session = database.connect();
-    session.exec(
-        "create table seen (consumer text, ev_id bigint, ev_type text, ev_data text, ev_extra1 text, ev_retry int)",
-    );
+    session.exec(SEEN);
     create(&mut session, QUEUE).unwrap();
     let workplace = Workplace::new();
     let conninfo = conninfo(&database);
@@ -76,26 +68,16 @@ fn consumes(class: &str, more_keys: &str, expected: &[&str]) {
              loop_delay = 0.1\npidfile = job.pid\nuse_skylog = 0\n{more_keys}"
         ),
     );
+    // A local one registers itself, at the newest tick: it has to be there before the events are.
     if class != "local" {
-        let registered =
-            python(&workplace, "consumer.py", &[class, "job.ini", "--register"]).output().unwrap();
-        assert!(registered.status.success(), "{registered:?}");
+        register(&workplace, class, "job.ini");
     }
-    let mut running = None;
-    let mut start = || {
-        running = Some(workplace.start_command(class, python(&workplace, "consumer.py", &[class, "job.ini"])))
-    };
-    if class == "local" {
-        // It registers itself when it starts, at the newest tick.
-        start();
-        wait_until("the consumer to be registered", || {
-            session.one("select exists (select from pgq.get_consumer_info())", &[])
-        });
-        produce(&workplace, &database);
-    } else {
-        produce(&workplace, &database);
-        start();
-    }
+    let _running = workplace.start_command(class, python(&workplace, "consumer.py", &[class, "job.ini"]));
+    wait_until("the consumer to be registered", || {
+        session.one("select exists (select from pgq.get_consumer_info())", &[])
+    });
+    let produced = python(&workplace, "producer.py", &[&conninfo, QUEUE]).output().unwrap();
+    assert!(produced.status.success(), "{produced:?}");
     wait_until("all events to be seen", || {
         tick_now(&mut session, QUEUE).unwrap();
         session.exec("select pgq.maint_retry_events()");
@@ -103,31 +85,27 @@ fn consumes(class: &str, more_keys: &str, expected: &[&str]) {
     });
 }
 
-const ALL: [&str; 4] = ["later|-|-|0", "many|a\tb\\c\n|-|0", "many||y|0", "one|däta|x1|0"];
-
-#[test]
-fn a_plain_consumer_works_and_retries() {
-    consumes("plain", "", &["later|-|-|1", ALL[1], ALL[2], ALL[3]]);
+fn register(workplace: &Workplace, class: &str, file: &str) {
+    let registered = python(workplace, "consumer.py", &[class, file, "--register"]).output().unwrap();
+    assert!(registered.status.success(), "{registered:?}");
 }
 
 #[test]
-fn a_cooperative_consumer_works() {
-    consumes("coop", "subconsumer_name = one\n", &ALL);
-}
-
-#[test]
-fn a_local_consumer_works() {
-    consumes("local", "local_tracking_file = ./job.tick\n", &ALL);
-}
-
-#[test]
-fn a_remote_consumer_works() {
-    consumes("remote", "", &ALL);
-}
-
-#[test]
-fn a_serial_consumer_works() {
-    consumes("serial", "", &ALL);
+fn each_class_of_consumer_works_and_the_plain_one_retries() {
+    if has_no_python() {
+        return;
+    }
+    let once = ["later|-|-|0", "many|a\tb\\c\n|-|0", "many||y|0", "one|däta|x1|0"];
+    let retried = ["later|-|-|1", once[1], once[2], once[3]];
+    for (class, more_keys, expected) in [
+        ("plain", "", retried),
+        ("coop", "subconsumer_name = one\n", once),
+        ("local", "local_tracking_file = ./job.tick\n", once),
+        ("remote", "", once),
+        ("serial", "", once),
+    ] {
+        consumes(class, more_keys, &expected);
+    }
 }
 
 #[test]
@@ -137,9 +115,7 @@ fn a_job_in_python_and_one_of_ours_take_turns_with_one_ini_file() {
     }
     let database = Database::fresh("python");
     let mut session = database.connect();
-    session.exec(
-        "create table seen (consumer text, ev_id bigint, ev_type text, ev_data text, ev_extra1 text, ev_retry int)",
-    );
+    session.exec(SEEN);
     create(&mut session, QUEUE).unwrap();
     let workplace = Workplace::new();
     let conninfo = conninfo(&database);
@@ -151,15 +127,11 @@ fn a_job_in_python_and_one_of_ours_take_turns_with_one_ini_file() {
              dst_query = insert into seen (consumer, ev_data) values ('turns', %%(pgq.ev_data)s)\n"
         ),
     );
-    let theirs = |arguments: &[&str]| {
-        python(&workplace, "consumer.py", &[&["turns", "turns.ini"], arguments].concat())
-    };
-    let registered = theirs(&["--register"]).output().unwrap();
-    assert!(registered.status.success(), "{registered:?}");
+    register(&workplace, "turns", "turns.ini");
     let mut expected = Vec::new();
     for turn in 0..4 {
         let command = if turn % 2 == 0 {
-            theirs(&[])
+            python(&workplace, "consumer.py", &["turns", "turns.ini"])
         } else {
             workplace.program(env!("CARGO_BIN_EXE_simple_consumer"), &["turns.ini"])
         };

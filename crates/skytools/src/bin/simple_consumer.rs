@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     Program::new("simple_consumer", "Run one SQL statement for each changed row that comes through a queue")
         .section("simple_consumer3")
         .consumer()
+        .retries()
         .keys("Statements that are tried again", RETRY_KEYS)
         .keys("simple_consumer", STATEMENT_KEYS)
         .main(|script, matches| {

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::cascade::follower::{Follower, Whose};
-use crate::consumer::{Batch, Consumer, Event, FailedEvents, Handler, Look, Position, Sieve, Subscription};
+use crate::consumer::{Batch, Consumer, Event, Handler, Look, Position, Sieve, Subscription};
 use crate::db::Connection;
 use crate::script::{Next, Program, Script};
 use crate::{Error, Result};
@@ -32,15 +32,9 @@ impl<H: Handler> CascadedConsumer<H> {
 
 /// What the keys of other consumers may say and those of a cascade may not.
 pub fn require_plain(script: &Script) -> Result<()> {
-    let config = script.config();
-    if config.flag("auto_register")? {
+    if script.config().flag("auto_register")? {
         return Err(Error::usage(
             "auto_register: a cascaded consumer is registered with --register --provider",
-        ));
-    }
-    if crate::consumer::Policy::from_config(config)?.failed != FailedEvents::Block {
-        return Err(Error::usage(
-            "event_policy: a cascaded consumer cannot let events come again or park them",
         ));
     }
     Ok(())
@@ -56,6 +50,8 @@ impl Program {
 }
 
 impl Position for ByNode {
+    const SENDS_BACK: bool = false;
+
     fn asked(&mut self, matches: &ArgMatches) {
         self.0.asked(matches);
     }
@@ -90,7 +86,6 @@ impl Position for ByNode {
     async fn look(&mut self, script: &mut Script, _who: &Subscription, batch: &mut Batch) -> Result<Look> {
         let look = Follower::look(self.0.state()?.completed, batch.info())?;
         if look == Look::Handle {
-            batch.refuse_retries();
             batch.set_target(self.0.node(script).await?);
             batch.set_sieve(Box::new(DataOnly));
         }

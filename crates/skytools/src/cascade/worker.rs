@@ -126,6 +126,8 @@ async fn copy_tick(who: &Subscription, node: &Connection, batch: &BatchInfo) -> 
 }
 
 impl Position for Upkeep {
+    const SENDS_BACK: bool = false;
+
     fn asked(&mut self, matches: &ArgMatches) {
         self.follower.asked(matches);
     }
@@ -186,7 +188,6 @@ impl Position for Upkeep {
                 Ok(Look::NotYet)
             }
             Work::All | Work::SystemEvents => {
-                batch.refuse_retries();
                 batch.set_sieve(Box::new(self.passage(who, &node, &info)?));
                 batch.set_target(node);
                 Ok(Look::Handle)

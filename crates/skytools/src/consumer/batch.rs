@@ -77,7 +77,7 @@ pub struct Batch {
     finish: &'static str,
     sieve: Option<Box<dyn Sieve>>,
     policy: Policy,
-    retries_refused: bool,
+    sends_back: bool,
     stop: Stop,
     reading: Reading,
     is_counted: bool,
@@ -124,7 +124,7 @@ impl Batch {
             finish: subscription.finish_statement(),
             sieve: None,
             policy: subscription.policy().clone(),
-            retries_refused: false,
+            sends_back: subscription.sends_back(),
             stop: subscription.stop().clone(),
             reading,
             is_counted: false,
@@ -169,11 +169,6 @@ impl Batch {
 
     pub(super) const fn stop(&self) -> &Stop {
         &self.stop
-    }
-
-    /// From now on no event can be sent back or parked: for consumers whose position is not the queue's.
-    pub const fn refuse_retries(&mut self) {
-        self.retries_refused = true;
     }
 
     /// The next event, or `None` at the end. A batch that was fetched at once (`pgq_lazy_fetch = 0`) can then be gone
@@ -229,7 +224,7 @@ impl Batch {
             Ok(verdict) => verdict,
             Err(error) => {
                 debug!("{event} with data {:?} failed: {error}", event.data());
-                let verdict = self.policy.verdict(event, &error).filter(|_| !self.retries_refused);
+                let verdict = self.policy.verdict(event, &error).filter(|_| self.sends_back);
                 let Some(verdict) = verdict else { return Err(error.at(event)) };
                 let fate = if matches!(verdict, Verdict::Park(_)) { "is parked" } else { "will come again" };
                 warn!("{event} {fate}: {}", error.brief());
@@ -252,9 +247,9 @@ impl Batch {
     /// Says what is to become of an event; what is said last holds. (A parked event may have been written down already;
     /// then it stays parked.)
     pub fn tag(&mut self, event: &Event, verdict: Verdict) -> Result<()> {
-        if self.retries_refused && matches!(verdict, Verdict::Retry(_) | Verdict::Park(_)) {
+        if !self.sends_back && matches!(verdict, Verdict::Retry(_) | Verdict::Park(_)) {
             return Err(Error::bad(format!(
-                "event {} cannot be sent back or parked: this consumer keeps its position itself",
+                "event {} cannot be sent back or parked: this consumer keeps its position in ticks",
                 event.id()
             )));
         }
@@ -348,4 +343,36 @@ impl Batch {
 /// At least so long, in seconds.
 fn whole_seconds(after: Duration) -> i32 {
     i32::try_from(after.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_is_sent_back_no_event_can_be_told_to_come_again_or_to_be_parked() {
+        let time = Timestamp::UNIX_EPOCH;
+        let info = BatchInfo {
+            batch_id: 1,
+            tick_id: 2,
+            prev_tick_id: 1,
+            batch_start: time,
+            batch_end: time,
+            seq_start: 0,
+            seq_end: 1,
+        };
+        let event = Event::new("q".into(), 7, time, 1, None, [None; 6]);
+        for sends_back in [true, false] {
+            let mut batch = Batch::in_memory(info.clone(), Vec::new(), &Subscription::new("q", "test"));
+            batch.sends_back = sends_back;
+            for verdict in [Verdict::Retry(Duration::ZERO), Verdict::Park("odd".into())] {
+                let refusal = batch.tag(&event, verdict).map_err(|refusal| refusal.to_string());
+                assert_eq!(refusal.is_ok(), sends_back);
+                assert!(
+                    refusal.err().is_none_or(|refusal| refusal.starts_with("event 7 cannot be sent back"))
+                );
+            }
+            assert!(batch.tag(&event, Verdict::Done).is_ok());
+        }
+    }
 }

@@ -5,21 +5,22 @@
 
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-use crate::consumer::{Cause, Event};
+use crate::consumer::{Cause, Event, TEXT_COLUMNS};
 use crate::db::Connection;
 use crate::{Error, Result};
 
 /// The lock keeps two consumers from making the table at the same time. The table is readable for whoever may read
 /// queues, as its events are.
 const CREATE: &str = "\
-select pg_advisory_xact_lock(hashtextextended('pgq_consumer.dead_letter', 0));
+select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_consumer.dead_letter', 0));
 create schema if not exists pgq_consumer;
 create table if not exists pgq_consumer.dead_letter (
     letter_id       bigint generated always as identity primary key,
     queue_name      text not null,
     consumer_name   text not null,
-    parked          timestamptz not null default now(),
+    parked          timestamptz not null default pg_catalog.now(),
     attempts        integer not null,
     cause           text not null,
     sqlstate        text,
@@ -41,8 +42,11 @@ grant select, insert, delete on pgq_consumer.dead_letter to pgq_reader;
 comment on table pgq_consumer.dead_letter is 'Events that a consumer could not handle';
 ";
 
-const COLUMNS: &str = "letter_id, parked, attempts, cause, sqlstate, ev_id, ev_time, ev_txid, ev_retry, \
-                       ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
+/// What is known of the event itself, before its texts.
+const EVENT: &str = "ev_id, ev_time, ev_txid, ev_retry";
+
+/// So many letters are in memory at a time.
+const PAGE: i64 = 300;
 
 /// A parked event. Displayed, it tells all, a field a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,89 +87,70 @@ impl DeadLetters {
     }
 
     async fn exist(&self) -> Result<bool> {
-        let look = "select to_regclass('pgq_consumer.dead_letter') is not null";
+        let look = "select pg_catalog.to_regclass('pgq_consumer.dead_letter') is not null";
         Ok(self.source.query_one(look, &[]).await?.get(0))
     }
 
     /// Puts an event aside.
     pub async fn park(&self, event: &Event, cause: &Cause) -> Result<()> {
         let attempts = event.retry().unwrap_or(0).saturating_add(1);
-        self.source
-            .execute(
-                "insert into pgq_consumer.dead_letter (queue_name, consumer_name, attempts, cause, sqlstate, \
-                     ev_id, ev_time, ev_txid, ev_retry, \
-                     ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-                &[
-                    &self.queue,
-                    &self.consumer,
-                    &attempts,
-                    &cause.message,
-                    &cause.sqlstate,
-                    &event.id(),
-                    &event.time(),
-                    &event.txid(),
-                    &event.retry(),
-                    &event.kind(),
-                    &event.data(),
-                    &event.extra1(),
-                    &event.extra2(),
-                    &event.extra3(),
-                    &event.extra4(),
-                ],
-            )
-            .await?;
+        let insert = format!(
+            "insert into pgq_consumer.dead_letter \
+                 (queue_name, consumer_name, attempts, cause, sqlstate, {EVENT}, {}) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+            TEXT_COLUMNS.join(", ")
+        );
+        let (message, sqlstate) = (&cause.message, &cause.sqlstate);
+        let (id, time, txid, retry) = (event.id(), event.time(), event.txid(), event.retry());
+        let texts = event.texts();
+        let mut values: Vec<&(dyn ToSql + Sync)> =
+            vec![&self.queue, &self.consumer, &attempts, message, sqlstate, &id, &time, &txid, &retry];
+        values.extend(texts.iter().map(|text| text as &(dyn ToSql + Sync)));
+        self.source.execute(&insert, &values).await?;
         Ok(())
     }
 
-    /// All of them, the oldest first.
-    pub async fn list(&self) -> Result<Vec<DeadLetter>> {
-        if !self.exist().await? {
-            return Ok(Vec::new());
-        }
-        let list = format!(
-            "select {COLUMNS} from pgq_consumer.dead_letter \
-             where queue_name = $1 and consumer_name = $2 order by letter_id"
-        );
-        let rows = self.source.query(&list, &[&self.queue, &self.consumer]).await?;
-        Ok(rows.iter().map(|row| self.letter(row)).collect())
+    /// Those behind the one of this number, in their order, the oldest first: some hundreds. None: there are no more.
+    pub async fn behind(&self, id: i64) -> Result<Vec<DeadLetter>> {
+        self.select("letter_id > $3 order by letter_id limit $4", &[&id, &PAGE]).await
     }
 
     /// The one of this number.
     pub async fn get(&self, id: i64) -> Result<DeadLetter> {
+        self.select("letter_id = $3", &[&id]).await?.pop().ok_or_else(|| self.unknown(id))
+    }
+
+    /// The number of the newest; 0: there is none.
+    pub async fn newest(&self) -> Result<i64> {
+        let newest = self.select("true order by letter_id desc limit 1", &[]).await?.pop();
+        Ok(newest.map_or(0, |letter| letter.id))
+    }
+
+    /// Those of this consumer that meet a condition over `$3` and so on.
+    async fn select(&self, which: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<DeadLetter>> {
         if !self.exist().await? {
-            return Err(self.unknown(id));
+            return Ok(Vec::new());
         }
-        let get = format!(
-            "select {COLUMNS} from pgq_consumer.dead_letter \
-             where queue_name = $1 and consumer_name = $2 and letter_id = $3"
+        let select = format!(
+            "select letter_id, parked, attempts, cause, sqlstate, {EVENT}, {} from pgq_consumer.dead_letter \
+             where queue_name = $1 and consumer_name = $2 and {which}",
+            TEXT_COLUMNS.join(", ")
         );
-        let row = self.source.query_opt(&get, &[&self.queue, &self.consumer, &id]).await?;
-        row.map(|row| self.letter(&row)).ok_or_else(|| self.unknown(id))
+        let whose: [&(dyn ToSql + Sync); 2] = [&self.queue, &self.consumer];
+        let rows = self.source.query(&select, &[&whose, values].concat()).await?;
+        Ok(rows.iter().map(|row| self.letter(row)).collect())
     }
 
     /// Sends an event to this consumer again, and to no other, and commits. Of its attempts nothing is remembered. It
     /// takes the rights of pgq_admin.
     pub async fn replay(&self, id: i64) -> Result<()> {
         let letter = self.get(id).await?;
-        let event = &letter.event;
-        self.source
-            .execute(
-                "select pgq.event_retry_raw($1, $2, now(), $3, $4, null, $5, $6, $7, $8, $9, $10)",
-                &[
-                    &self.queue,
-                    &self.consumer,
-                    &event.id(),
-                    &event.time(),
-                    &event.kind(),
-                    &event.data(),
-                    &event.extra1(),
-                    &event.extra2(),
-                    &event.extra3(),
-                    &event.extra4(),
-                ],
-            )
-            .await?;
+        let (id_in_queue, time, texts) = (letter.event.id(), letter.event.time(), letter.event.texts());
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![&self.queue, &self.consumer, &id_in_queue, &time];
+        values.extend(texts.iter().map(|text| text as &(dyn ToSql + Sync)));
+        let again =
+            "select pgq.event_retry_raw($1, $2, pg_catalog.now(), $3, $4, null, $5, $6, $7, $8, $9, $10)";
+        self.source.execute(again, &values).await?;
         self.remove(id).await
     }
 
@@ -197,6 +182,17 @@ impl DeadLetters {
     }
 }
 
+impl DeadLetter {
+    /// It in a line: number, time, event, type and the first line of the cause, with tabs between them.
+    pub(super) fn in_short(&self) -> String {
+        // A producer's text could be more than a column, or speak to the terminal.
+        let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
+        let kind = plain(self.event.kind().unwrap_or(""));
+        let cause = plain(self.cause.message.lines().next().unwrap_or(""));
+        format!("{}\t{}\t{}\t{kind}\t{cause}", self.id, self.parked, self.event.id())
+    }
+}
+
 impl std::fmt::Display for DeadLetter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { id, parked, attempts, cause, event } = self;
@@ -204,15 +200,7 @@ impl std::fmt::Display for DeadLetter {
         writeln!(f, "letter: {id}\nparked: {parked}\nattempts: {attempts}\nsqlstate: {sqlstate}")?;
         writeln!(f, "cause: {}", cause.message)?;
         writeln!(f, "ev_id: {}\nev_time: {}\nev_txid: {}", event.id(), event.time(), event.txid())?;
-        let texts = [
-            ("ev_type", event.kind()),
-            ("ev_data", event.data()),
-            ("ev_extra1", event.extra1()),
-            ("ev_extra2", event.extra2()),
-            ("ev_extra3", event.extra3()),
-            ("ev_extra4", event.extra4()),
-        ];
-        for (name, text) in texts {
+        for (name, text) in TEXT_COLUMNS.into_iter().zip(event.texts()) {
             if let Some(text) = text {
                 writeln!(f, "{name}: {text}")?;
             }

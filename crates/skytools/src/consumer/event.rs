@@ -8,6 +8,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 /// The text columns, in the order of the queue's tables.
+pub(crate) const TEXT_COLUMNS: [&str; TEXTS] =
+    ["ev_type", "ev_data", "ev_extra1", "ev_extra2", "ev_extra3", "ev_extra4"];
+
 const TEXTS: usize = 6;
 
 /// An event. It owns its texts in one piece, so it may outlive its batch, cheaply.
@@ -146,10 +149,12 @@ impl Event {
     }
 }
 
-/// Which event it is, without what is in it: number, queue, type, table.
+/// Which event it is, without what is in it: number, queue, type, table. It stays on its line, whatever a producer has
+/// called them.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, table) = (self.kind().unwrap_or("NULL"), self.extra1().unwrap_or("NULL"));
+        let on_a_line = |text: Option<&str>| text.unwrap_or("NULL").replace(char::is_control, "\u{fffd}");
+        let (kind, table) = (on_a_line(self.kind()), on_a_line(self.extra1()));
         write!(f, "event {} of queue {} (type {kind}, table {table})", self.id, self.queue)
     }
 }
@@ -170,6 +175,14 @@ impl<'a> FromSql<'a> for Text<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_names_an_event_writes_no_line_of_the_log() {
+        let texts = [Some("new\nERROR all is lost\x1b[2J"), None, Some("Tõnu's"), None, None, None];
+        let event = Event::new("q".into(), 7, Timestamp::UNIX_EPOCH, 9, None, texts);
+        let told = "event 7 of queue q (type new\u{fffd}ERROR all is lost\u{fffd}[2J, table Tõnu's)";
+        assert_eq!(event.to_string(), told);
+    }
 
     #[test]
     fn null_and_empty_are_two() {

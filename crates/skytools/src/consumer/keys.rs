@@ -1,8 +1,8 @@
-//! The keys of every consumer.
+//! The keys of consumers.
 
 use crate::script::{Key, Kind};
 
-/// See the module.
+/// Those of every consumer.
 pub const CONSUMER_KEYS: &[Key] = &[
     Key::required("queue_name", Kind::Text, "The queue to read.")
         .aliases(&["pgq_queue_name"])
@@ -56,6 +56,16 @@ pub const CONSUMER_KEYS: &[Key] = &[
         "Write a line of statistics after so many seconds without events; 0: never.",
     ),
     Key::with_default(
+        "strict_tags",
+        Kind::Flag,
+        "0",
+        "Refuse events of which the handler does not say that they are done.",
+    ),
+];
+
+/// Those of consumers whose events can come again, or be parked.
+pub const FAILED_EVENT_KEYS: &[Key] = &[
+    Key::with_default(
         "event_policy",
         Kind::Text,
         "block",
@@ -82,11 +92,5 @@ pub const CONSUMER_KEYS: &[Key] = &[
         "0",
         "Take back what a handler has written for an event that it wants to see again or to have parked. \
          Always so when event_policy is not block.",
-    ),
-    Key::with_default(
-        "strict_tags",
-        Kind::Flag,
-        "0",
-        "Refuse events of which the handler does not say that they are done.",
     ),
 ];

@@ -45,7 +45,7 @@ pub enum FailedEvents {
 }
 
 impl Policy {
-    /// What the [keys](crate::consumer::CONSUMER_KEYS) say.
+    /// What the [keys](crate::consumer::FAILED_EVENT_KEYS) say, and `strict_tags`.
     pub fn from_config(config: &Config) -> Result<Self> {
         let seconds = |key| {
             Duration::try_from_secs_f64(config.float(key)?)
@@ -68,6 +68,17 @@ impl Policy {
         };
         let savepoint = failed != FailedEvents::Block || config.flag("event_savepoint")?;
         Ok(Self { failed, savepoint, strict: config.flag("strict_tags")? })
+    }
+
+    /// What they can say of a consumer that sends nothing back.
+    pub(super) fn blocking(config: &Config) -> Result<Self> {
+        match config.written("event_policy") {
+            None | Some("block") => Ok(Self { strict: config.flag("strict_tags")?, ..Self::default() }),
+            Some(other) => Err(Error::usage(format!(
+                "config parameter event_policy: {other} is not for this consumer: it keeps its position in ticks, so \
+                 events can neither come again nor be parked"
+            ))),
+        }
     }
 
     /// Whether events may be put among the dead letters.

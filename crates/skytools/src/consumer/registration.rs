@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches};
 use tracing::info;
 
-use crate::consumer::{CONSUMER_KEYS, DeadLetters, Position, Subscription};
+use crate::consumer::{CONSUMER_KEYS, DeadLetters, FAILED_EVENT_KEYS, Position, Subscription};
 use crate::db::Connection;
 use crate::script::{Program, Script, print};
 use crate::{Error, Result};
@@ -47,14 +47,21 @@ impl std::str::FromStr for Which {
 }
 
 impl Program {
-    /// Gives the program the keys and switches of a consumer.
+    /// Gives the program the keys and switches of every consumer.
     #[must_use]
     pub fn consumer(self) -> Self {
-        let letter = |name, help| errand(name, help).value_name("ID").value_hint(clap::ValueHint::Other);
-        let which = |name, help| letter(name, help).value_parser(clap::value_parser!(Which));
         self.keys("Consumer", CONSUMER_KEYS)
             .switch(flag("register", "Register the consumer with its queue, and end"))
             .switch(flag("unregister", "Unregister the consumer, and end"))
+            .example("--register my.ini", "Register the consumer: from now on the queue keeps events for it")
+    }
+
+    /// Gives it the keys and switches of a consumer that can [send events back, or park them](Position::SENDS_BACK).
+    #[must_use]
+    pub fn retries(self) -> Self {
+        let letter = |name, help| errand(name, help).value_name("ID").value_hint(clap::ValueHint::Other);
+        let which = |name, help| letter(name, help).value_parser(clap::value_parser!(Which));
+        self.keys("Events that fail", FAILED_EVENT_KEYS)
             .switch_beside(flag("dead-letters", "List the events that were parked, and end"))
             .switch_beside(
                 letter("show-dead-letter", "Show a parked event, and end")
@@ -62,7 +69,6 @@ impl Program {
             )
             .switch_beside(which("replay-dead-letter", "Let a parked event, or all, come again, and end"))
             .switch_beside(which("drop-dead-letter", "Throw a parked event, or all, away, and end"))
-            .example("--register my.ini", "Register the consumer: from now on the queue keeps events for it")
     }
 
     /// Gives it the switches of a consumer that writes down at which tick it is.
@@ -92,8 +98,8 @@ impl Errand {
     /// What the switches ask for, if anything.
     #[must_use]
     pub fn of(matches: &ArgMatches) -> Option<Self> {
-        let which = |name: &str| matches.get_one::<Which>(name).copied();
-        // Not every consumer has those of `Program::moves`.
+        // Not every consumer has those of `Program::retries` and `Program::moves`.
+        let which = |name| matches.try_get_one::<Which>(name).ok().flatten().copied();
         let asks = |name| matches.try_get_one::<bool>(name).is_ok_and(|asked| asked == Some(&true));
         [
             ("register", Self::Register),
@@ -104,7 +110,7 @@ impl Errand {
         ]
         .into_iter()
         .find_map(|(switch, errand)| asks(switch).then_some(errand))
-        .or_else(|| matches.get_one("show-dead-letter").copied().map(Self::ShowDeadLetter))
+        .or_else(|| matches.try_get_one("show-dead-letter").ok().flatten().copied().map(Self::ShowDeadLetter))
         .or_else(|| which("replay-dead-letter").map(Self::ReplayDeadLetter))
         .or_else(|| which("drop-dead-letter").map(Self::DropDeadLetter))
     }
@@ -142,25 +148,30 @@ impl Errand {
                 info!("the position of {consumer} on {queue} is forgotten");
             }
             Self::ListDeadLetters => {
-                for letter in letters.list().await? {
-                    let kind = letter.event.kind().unwrap_or("");
-                    let cause = letter.cause.message.lines().next().unwrap_or("");
-                    let (id, parked, event) = (letter.id, letter.parked, letter.event.id());
-                    print(&format!("{id}\t{parked}\t{event}\t{kind}\t{cause}\n"))?;
+                let mut shown = 0;
+                while let page @ [.., last] = &letters.behind(shown).await?[..] {
+                    for letter in page {
+                        print(&format!("{}\n", letter.in_short()))?;
+                    }
+                    shown = last.id;
                 }
             }
             Self::ShowDeadLetter(id) => print(&format!("{}\n", letters.get(id).await?))?,
             Self::ReplayDeadLetter(which) => {
-                for id in which.of(&letters).await? {
+                let replay = async |id| {
                     letters.replay(id).await?;
                     info!("dead letter {id} comes again");
-                }
+                    Ok(())
+                };
+                which.each(&letters, replay).await?;
             }
             Self::DropDeadLetter(which) => {
-                for id in which.of(&letters).await? {
+                let drop = async |id| {
                     letters.remove(id).await?;
                     info!("dead letter {id} is thrown away");
-                }
+                    Ok(())
+                };
+                which.each(&letters, drop).await?;
             }
         }
         source.commit().await
@@ -168,10 +179,21 @@ impl Errand {
 }
 
 impl Which {
-    async fn of(self, letters: &DeadLetters) -> Result<Vec<i64>> {
-        match self {
-            Self::One(id) => Ok(vec![id]),
-            Self::All => Ok(letters.list().await?.iter().map(|letter| letter.id).collect()),
+    /// Does something with each. Of all: those that are there now, as one that comes again may be parked again.
+    async fn each(self, letters: &DeadLetters, mut act: impl AsyncFnMut(i64) -> Result<()>) -> Result<()> {
+        let newest = match self {
+            Self::One(id) => return act(id).await,
+            Self::All => letters.newest().await?,
+        };
+        let mut done = 0;
+        while let page @ [.., last] = &letters.behind(done).await?[..]
+            && done < newest
+        {
+            for letter in page.iter().take_while(|letter| letter.id <= newest) {
+                act(letter.id).await?;
+            }
+            done = last.id;
         }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
+use tokio_postgres::error::SqlState;
 use tracing::info;
 
 use crate::consumer::{DeadLetters, Errand, Finished, Handler, InQueue, Look, Position, Subscription};
@@ -36,7 +37,7 @@ impl<H: Handler> Consumer<H> {
 impl<H: Handler, P: Position> Consumer<H, P> {
     /// A consumer whose position is kept as `position` does it.
     pub fn with_position(script: &Script, source: &'static str, handler: H, position: P) -> Result<Self> {
-        let subscription = Subscription::from_config(script.config(), script.stop())?;
+        let subscription = Subscription::from_keys(script.config(), script.stop(), P::SENDS_BACK)?;
         let now = Instant::now();
         Ok(Self {
             source,
@@ -108,9 +109,19 @@ impl<H: Handler, P: Position> Consumer<H, P> {
             let source = self.source(script).await?;
             errand.run(script, &self.subscription, &source, &mut self.position).await
         };
-        done.await.map_err(|error| Error::usage(error.to_string()))?;
+        done.await.map_err(|failure| Error::Errand(Box::new(failure)))?;
         script.stop().after_round();
         Ok(Next::Idle)
+    }
+
+    /// That the queue does not know the consumer, as one says it who has a switch for that; any other error as it is.
+    async fn told_in_switches(&self, error: Error, source: &Connection) -> Error {
+        let who = &self.subscription;
+        let was_raised = error.sqlstate() == Some(&SqlState::RAISE_EXCEPTION);
+        if !was_raised || source.rollback().await.is_err() || !matches!(who.tick(source).await, Ok(None)) {
+            return error;
+        }
+        Error::bad(format!("{}\nHINT: --register registers it, if there is such a queue", error.brief()))
     }
 
     /// The numbers of a batch.
@@ -158,7 +169,11 @@ impl<H: Handler, P: Position> Job for Consumer<H, P> {
             self.settle(script).await?;
         }
         let source = self.source(script).await?;
-        let Some(mut batch) = self.subscription.next_batch(&source).await? else {
+        let next = match self.subscription.next_batch(&source).await {
+            Err(error) => return Err(self.told_in_switches(error, &source).await),
+            Ok(next) => next,
+        };
+        let Some(mut batch) = next else {
             self.tell_idle(script)?;
             return Ok(Next::Idle);
         };

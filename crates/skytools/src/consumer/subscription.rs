@@ -18,6 +18,8 @@ pub struct Subscription {
     pub(super) filter_key: Option<&'static str>,
     /// Whether all events are read, and those of other tables left out later.
     reads_all: bool,
+    /// Whether events can come again, or be parked.
+    sends_back: bool,
     policy: Policy,
     stop: Stop,
 }
@@ -33,15 +35,21 @@ impl Subscription {
             selection: Selection { lazy_fetch: 300, ..Selection::default() },
             filter_key: None,
             reads_all: false,
+            sends_back: true,
             policy: Policy::default(),
             stop: Stop::default(),
         }
     }
 
-    /// What the [keys](crate::consumer::CONSUMER_KEYS) say.
+    /// What the keys say, [those of every consumer](crate::consumer::CONSUMER_KEYS) and
+    /// [of failed events](crate::consumer::FAILED_EVENT_KEYS).
     pub fn from_config(config: &Config, stop: Stop) -> Result<Self> {
-        let mut subscription = Self::new("", "");
-        subscription.stop = stop;
+        Self::from_keys(config, stop, true)
+    }
+
+    /// The same for a consumer of which it is known whether it [sends back](crate::consumer::Position::SENDS_BACK).
+    pub(super) fn from_keys(config: &Config, stop: Stop, sends_back: bool) -> Result<Self> {
+        let mut subscription = Self { stop, sends_back, ..Self::new("", "") };
         subscription.configure(config)?;
         Ok(subscription)
     }
@@ -56,7 +64,7 @@ impl Subscription {
                 selection.tables.clear();
             }
         }
-        let policy = Policy::from_config(config)?;
+        let policy = if self.sends_back { Policy::from_config(config) } else { Policy::blocking(config) }?;
         if selection.autocommit && policy.savepoint {
             return Err(Error::usage("pgq_autocommit = 1 needs event_policy = block and no event_savepoint"));
         }
@@ -115,6 +123,10 @@ impl Subscription {
         &mut self.policy
     }
 
+    pub(super) const fn sends_back(&self) -> bool {
+        self.sends_back
+    }
+
     pub(super) const fn stop(&self) -> &Stop {
         &self.stop
     }
@@ -127,6 +139,13 @@ impl Subscription {
 
     /// Registers the consumer at the newest tick: what was inserted before is not seen. False: it was registered.
     pub async fn register(&self, source: &Connection) -> Result<bool> {
+        let is_new = self.enrol(source).await?;
+        source.commit().await?;
+        Ok(is_new)
+    }
+
+    /// The same, for the caller to commit: who registers the consumer at the same time waits for that.
+    pub(super) async fn enrol(&self, source: &Connection) -> Result<bool> {
         let names: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&&*self.queue, &self.consumer];
         let row = source.query_one("select pgq.register_consumer($1, $2)", &names).await?;
         let is_new = row.get::<_, i32>(0) == 1;
@@ -134,7 +153,6 @@ impl Subscription {
             Some(member) => member.register(self, source).await?,
             None => false,
         };
-        source.commit().await?;
         Ok(is_new || joins)
     }
 
@@ -153,7 +171,7 @@ impl Subscription {
 
     /// The channel on which the server tells of ticks; `None`: of those of PgQ 3 it tells nothing.
     pub(super) async fn channel(&self, source: &Connection) -> Result<Option<String>> {
-        let look = "select to_regprocedure('pgq.queue_channel(text)') is not null";
+        let look = "select pg_catalog.to_regprocedure('pgq.queue_channel(text)') is not null";
         let channel = if source.query_one(look, &[]).await?.get(0) {
             Some(source.query_one("select pgq.queue_channel($1)", &[&&*self.queue]).await?.get(0))
         } else {

@@ -60,7 +60,7 @@ impl Installer {
             Origin::File(name) => self.read(name)?,
             Origin::Extension(name) => format!("create extension {}", quote::identifier(name)),
         };
-        let scs = "select not current_setting('standard_conforming_strings')::bool";
+        let scs = "select not pg_catalog.current_setting('standard_conforming_strings')::bool";
         let backslashes = connection.query_one(scs, &[]).await?.get(0);
         for statement in statements(&sql, backslashes)? {
             connection.batch(statement).await?;

@@ -92,7 +92,7 @@ impl Retry {
             }
             retries += 1;
             let wait = self.wait(retries);
-            info!("{failure}; retry #{retries} in {} s", wait.as_secs_f64());
+            info!("{}; retry #{retries} in {} s", failure.brief(), wait.as_secs_f64());
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.stop.wanted() => return Err(failure),

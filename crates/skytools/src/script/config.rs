@@ -93,6 +93,11 @@ impl Config {
         &self.warnings
     }
 
+    /// What is set for a key that may not be one of the program's: to refuse what it would not heed.
+    pub(crate) fn written(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
     /// A value that may be absent or empty. Also for intervals, which the server reads.
     #[must_use]
     #[track_caller]

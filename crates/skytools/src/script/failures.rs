@@ -148,7 +148,12 @@ pub(crate) fn names(error: &Error) -> Vec<&str> {
         },
         Error::Io { .. } => vec!["OSError", "IOError", "EnvironmentError"],
         Error::Usage(_) => vec!["UsageError"],
-        Error::Refused(_) | Error::Bad(_) | Error::Stopped | Error::Other(_) | Error::Event { .. } => vec![],
+        Error::Refused(_)
+        | Error::Bad(_)
+        | Error::Stopped
+        | Error::Other(_)
+        | Error::Event { .. }
+        | Error::Errand(_) => vec![],
     };
     names.push("Exception");
     names

@@ -11,7 +11,8 @@ use crate::{Error, Result};
 /// See the module.
 #[derive(Default)]
 pub struct Reading {
-    /// The values that are not empty, references replaced, by the names of the keys.
+    /// The values that are not empty, references replaced, by the names of the keys; those of keys that nobody knows as
+    /// they are written.
     pub values: BTreeMap<String, String>,
     /// Values that are not what their keys want, and references that lead nowhere.
     pub wrong: Vec<String>,
@@ -62,7 +63,14 @@ impl Layers<'_> {
         for (name, value) in self.built_in {
             reading.values.entry((*name).to_owned()).or_insert_with(|| value.clone());
         }
-        reading.unknown = self.unknown(&interpolation);
+        for name in self.unknown(&interpolation) {
+            reading.unknown.push(match self.nearest(name) {
+                Some(near) => self.told(name, &format!("is not known; {near} is")),
+                None => self.told(name, "is not known"),
+            });
+            let text = self.set(name).filter(|text| !text.is_empty());
+            reading.values.extend(text.map(|text| (name.to_owned(), text)));
+        }
         Ok(reading)
     }
 
@@ -85,7 +93,8 @@ impl Layers<'_> {
         set.filter(|name| key.covers(name)).map(str::to_owned).chain(own).collect()
     }
 
-    fn unknown(&self, interpolation: &Interpolation<'_>) -> Vec<String> {
+    /// The names of the section that no key has.
+    fn unknown(&self, interpolation: &Interpolation<'_>) -> BTreeSet<&str> {
         let own = self.ini.section(self.section).into_iter().flatten().map(|(name, _)| name.as_str());
         let overriding = self.overrides.iter().map(|(name, _)| name.as_str());
         let known = |name: &str| {
@@ -94,14 +103,7 @@ impl Layers<'_> {
                 || self.built_in.iter().any(|(built_in, _)| *built_in == name)
                 || interpolation.refers_to(self.section, name)
         };
-        let unknown: BTreeSet<&str> = own.chain(overriding).filter(|name| !known(name)).collect();
-        unknown
-            .into_iter()
-            .map(|name| match self.nearest(name) {
-                Some(near) => self.told(name, &format!("is not known; {near} is")),
-                None => self.told(name, "is not known"),
-            })
-            .collect()
+        own.chain(overriding).filter(|name| !known(name)).collect()
     }
 
     /// The known name that may have been meant.

@@ -166,10 +166,8 @@ fn what_other_nodes_need_in_their_connect_strings_is_added() {
 }
 
 #[test]
-fn keys_that_no_cascade_can_follow_are_refused() {
+fn a_key_that_no_cascade_can_follow_is_refused() {
     let cascade = Cascade::chain();
-    for pair in [("auto_register", "1"), ("event_policy", "park")] {
-        let refusal = start(&cascade, "b", &[pair]).end().unwrap_err();
-        assert!(refusal.to_string().starts_with(pair.0), "{refusal}");
-    }
+    let refusal = start(&cascade, "b", &[("auto_register", "1")]).end().unwrap_err();
+    assert!(refusal.to_string().starts_with("auto_register"), "{refusal}");
 }

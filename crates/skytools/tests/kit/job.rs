@@ -3,7 +3,7 @@
 use std::thread::JoinHandle;
 
 use pgq_tests::client::wait_until;
-use skytools::consumer::{CONSUMER_KEYS, COOP_KEYS};
+use skytools::consumer::{CONSUMER_KEYS, COOP_KEYS, FAILED_EVENT_KEYS};
 use skytools::script::{Config, Job, Key, Kind, Script, Stop};
 use skytools::{Error, Result};
 
@@ -25,7 +25,7 @@ pub fn config(source: &str, pairs: &[(&str, &str)]) -> Config {
         ("exception_sleep", "0.02"),
     ];
     let pairs = usual.into_iter().chain(pairs.iter().copied());
-    Config::from_pairs("test", &[KEYS, CONSUMER_KEYS, COOP_KEYS], pairs).unwrap()
+    Config::from_pairs("test", &[KEYS, CONSUMER_KEYS, FAILED_EVENT_KEYS, COOP_KEYS], pairs).unwrap()
 }
 
 impl Worker {

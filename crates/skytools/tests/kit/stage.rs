@@ -1,6 +1,7 @@
 //! A queue, a place for results, and one of the simple consumers between them.
 
 use std::process::Output;
+use std::sync::Arc;
 
 use pgq_tests::client::{Session, wait_until};
 use pgq_tests::queue::{create, insert, tick_now};
@@ -40,7 +41,7 @@ impl Consumer {
 /// See the module. The queue is `orders`, the consumer `copier`, and results are rows of `result`.
 pub struct Stage {
     pub source: Database,
-    pub target: Database,
+    pub target: Arc<Database>,
     pub workplace: Workplace,
     consumer: Consumer,
 }
@@ -48,6 +49,14 @@ pub struct Stage {
 impl Stage {
     pub fn of(consumer: Consumer) -> Self {
         Self::on(&Server::ours(), consumer)
+    }
+
+    /// With a queue of the same name in another database, and the same target.
+    pub fn with_another_source(&self) -> Self {
+        let other = Self::of(self.consumer);
+        let other = Self { target: Arc::clone(&self.target), ..other };
+        other.write("copier.ini", "orders", "");
+        other
     }
 
     /// On ours and, where it is there, the original's.
@@ -59,7 +68,7 @@ impl Stage {
 
     /// With the queue on this server. The results are on ours.
     pub fn on(server: &Server, consumer: Consumer) -> Self {
-        let (source, target) = (Database::fresh_on(server, "source"), Database::fresh("target"));
+        let (source, target) = (Database::fresh_on(server, "source"), Arc::new(Database::fresh("target")));
         create(&mut source.connect(), "orders").unwrap();
         target.create_extensions(&["pgq_ext"]);
         target.connect().exec("create table result (data text)");
@@ -109,6 +118,10 @@ impl Stage {
 
     pub fn start_with(&self, file: &str) -> Running {
         self.workplace.start(file, self.consumer.binary(), &[file])
+    }
+
+    pub fn start_asking(&self, switch: &str) -> Running {
+        self.workplace.start(switch, self.consumer.binary(), &["copier.ini", switch])
     }
 
     pub fn run(&self, switch: &str) -> Output {

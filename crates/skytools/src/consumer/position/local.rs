@@ -33,6 +33,8 @@ impl<H: Handler> LocalConsumer<H> {
 }
 
 impl Position for InFile {
+    const SENDS_BACK: bool = false;
+
     /// At the tick in the file, if there is one.
     async fn register(
         &mut self,
@@ -81,7 +83,6 @@ impl Position for InFile {
     }
 
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look> {
-        batch.refuse_retries();
         let file = TrackingFile::from_config(script.config(), who)?;
         Look::at(file.read()?, batch.info(), &file.to_string())
     }

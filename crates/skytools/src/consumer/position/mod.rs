@@ -57,6 +57,10 @@ impl Look {
 /// Keeps the position of a consumer: in the queue only, or together with the results.
 #[allow(async_fn_in_trait)] // the loop of a consumer has one thread
 pub trait Position {
+    /// Whether events can come again, or be parked: not where batches are known by the ticks that bound them, and what
+    /// comes later is none of theirs.
+    const SENDS_BACK: bool = true;
+
     /// Learns of the switches of the command line.
     fn asked(&mut self, _matches: &ArgMatches) {}
 
@@ -77,11 +81,22 @@ pub trait Position {
         who: &Subscription,
         source: &Connection,
     ) -> Result<bool> {
-        // First: one that is registered is not looked at again, should this fail in between.
-        if who.tick(source).await?.is_none() {
+        // Who registers it at the same time waits for the commit, and leaves alone what is written down from then on. And
+        // should this fail in between, it is not registered: the next try forgets again.
+        let autocommit = source.options().autocommit;
+        if autocommit {
+            source.batch("begin").await?;
+        }
+        let is_new = who.enrol(source).await?;
+        if is_new {
             self.forget(script, who).await?;
         }
-        who.register(source).await
+        if autocommit {
+            source.batch("commit").await?
+        } else {
+            source.commit().await?
+        }
+        Ok(is_new)
     }
 
     /// Takes the registration back. False: there was none.

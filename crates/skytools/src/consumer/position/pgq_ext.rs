@@ -3,19 +3,28 @@
 //! PgQ 3.5 knows a consumer there by its name, so one name on two queues had one position. Where the functions take a
 //! queue, it is told to them. A position that was stored without one is taken over: it is the one that the consumer had
 //! before the target was upgraded. If it is somebody else's, it does not fit the batch, which is an error by tick.
+//!
+//! Queues of one name in two databases are still one to it, and so are a queue and what it was before it was restored: both
+//! count their ticks and batches from 1. So the time of the tick is marked, too, as if it were an event of the batch, beside
+//! an event 0, which says that there is such a mark: programs of others set none.
 
-use crate::consumer::Subscription;
-use crate::db::Connection;
+use jiff::Timestamp;
+
+use crate::consumer::{BatchInfo, Look, Subscription};
 use crate::db::types::{FromSqlOwned, ToSql};
+use crate::db::{Connection, Row};
 use crate::script::{Config, Key, Kind};
 use crate::{Error, Result};
+
+/// That of the extension.
+const DEFAULT_SCHEMA: &str = "pgq_ext";
 
 /// Keys of consumers that keep their position in the target.
 pub const TARGET_KEYS: &[Key] = &[
     Key::with_default(
         "pgq_ext_schema",
         Kind::Text,
-        "pgq_ext",
+        DEFAULT_SCHEMA,
         "The schema in the target whose functions keep the position.",
     ),
     Key::optional(
@@ -54,8 +63,13 @@ impl Page {
             )
             .await?;
         if !row.get::<_, bool>(3) {
+            let advice = if schema == DEFAULT_SCHEMA {
+                "CREATE EXTENSION pgq_ext CASCADE makes it"
+            } else {
+                "so says pgq_ext_schema"
+            };
             return Err(Error::bad(format!(
-                "{} has no schema {schema} to keep the position in: CREATE EXTENSION pgq_ext CASCADE makes it",
+                "{} has no schema {schema} to keep the position in: {advice}",
                 target.name()
             )));
         }
@@ -87,18 +101,55 @@ impl Page {
         Ok(tick)
     }
 
-    /// Remembers it; `None` forgets. What was stored without the queue may be another job's, and stays unless it was
-    /// taken over or all is to be forgotten.
-    pub async fn set_tick(&self, target: &Connection, tick: Option<i64>) -> Result<()> {
+    /// What the last tick that is done says of a batch.
+    pub async fn look(&mut self, target: &Connection, batch: &BatchInfo) -> Result<Look> {
+        let tick = self.tick(target).await?;
+        let look = Look::at(tick, batch, target.name())?;
+        let time = if look == Look::AlreadyDone { batch.batch_end } else { batch.batch_start };
+        if let Some(tick) = tick {
+            self.require_time(target, &format!("tick {tick}"), tick, time).await?;
+        }
+        Ok(look)
+    }
+
+    /// Remembers the tick at the end of a batch. What was stored without the queue may be another job's, and stays unless
+    /// it was taken over.
+    pub async fn set_tick(&self, target: &Connection, batch: &BatchInfo) -> Result<()> {
+        self.store_tick(target, Some(batch.tick_id), self.is_taken_over).await?;
+        self.mark_time(target, batch.tick_id, batch.batch_end).await
+    }
+
+    /// Forgets the tick, however it was stored.
+    pub async fn forget_tick(&self, target: &Connection) -> Result<()> {
+        self.store_tick(target, None, self.knows_queues()).await
+    }
+
+    async fn store_tick(&self, target: &Connection, tick: Option<i64>, drops_plain: bool) -> Result<()> {
         let _: i32 = self.call(target, "set_last_tick", &self.names, Some(tick)).await?;
-        if self.is_taken_over || tick.is_none() && self.knows_queues() {
+        if drops_plain {
             let _: i32 = self.call(target, "set_last_tick", &self.plain, Some(None)).await?;
         }
         Ok(())
     }
 
     /// Remembers a batch. False: it was done before, and is not to be done again.
-    pub async fn set_batch(&self, target: &Connection, batch: i64) -> Result<bool> {
+    pub async fn set_batch(&self, target: &Connection, batch: &BatchInfo) -> Result<bool> {
+        let is_new = self.store_batch(target, batch.batch_id).await?;
+        if is_new {
+            self.mark_time(target, batch.batch_id, batch.batch_end).await?;
+        } else {
+            let what = format!("batch {}", batch.batch_id);
+            self.require_time(target, &what, batch.batch_id, batch.batch_end).await?;
+        }
+        Ok(is_new)
+    }
+
+    /// Forgets the batch. A mark cannot be deleted: it becomes that of a batch that never comes.
+    pub async fn forget_batch(&self, target: &Connection) -> Result<()> {
+        self.store_batch(target, i64::MAX).await.map(drop)
+    }
+
+    async fn store_batch(&self, target: &Connection, batch: i64) -> Result<bool> {
         // NULL for a NULL batch of a consumer that has done any.
         let knows_me: Option<bool> = self.call(target, "is_batch_done", &self.names, Some(None)).await?;
         let done_by_name = self.knows_queues()
@@ -107,6 +158,46 @@ impl Page {
                 == Some(true);
         let is_new: bool = self.call(target, "set_batch_done", &self.names, Some(Some(batch))).await?;
         Ok(is_new && !done_by_name)
+    }
+
+    /// Writes down when the tick was taken that a tick or batch of this number ends with.
+    async fn mark_time(&self, target: &Connection, number: i64, time: Timestamp) -> Result<()> {
+        if self.knows_queues() {
+            let set = format!("{}.set_event_done($1, $2, $3, $4", self.schema);
+            self.ask_time(target, &format!("select {set}, 0), {set}, $5)"), number, time).await?;
+        }
+        Ok(())
+    }
+
+    /// An error if it was taken at another time, as far as is known.
+    async fn require_time(
+        &self,
+        target: &Connection,
+        what: &str,
+        number: i64,
+        time: Timestamp,
+    ) -> Result<()> {
+        if !self.knows_queues() {
+            return Ok(());
+        }
+        let is_done = format!("{}.is_event_done($1, $2, $3, $4", self.schema);
+        let fits = format!("select not {is_done}, 0) or {is_done}, $5)");
+        if self.ask_time(target, &fits, number, time).await?.get(0) {
+            return Ok(());
+        }
+        Err(Error::bad(format!(
+            "lost position: {} has {what} as done, but not one that was taken at {time}: it is of another database's \
+             queue {}, whose job needs a consumer_name of its own, or this queue was restored (--reset forgets it)",
+            target.name(),
+            self.names[0]
+        )))
+    }
+
+    async fn ask_time(&self, target: &Connection, sql: &str, number: i64, time: Timestamp) -> Result<Row> {
+        let time = time.as_microsecond();
+        let mut values: Vec<&(dyn ToSql + Sync)> = self.names.iter().map(|name| name as _).collect();
+        values.extend([&number as &(dyn ToSql + Sync), &time]);
+        target.query_one(sql, &values).await
     }
 
     fn knows_queues(&self) -> bool {

@@ -32,7 +32,7 @@ impl Position for ByBatch {
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look> {
         let target = script.db(self.target).await?;
         let page = Page::open(script.config(), who, &target).await?;
-        let is_new = page.set_batch(&target, batch.info().batch_id).await?;
+        let is_new = page.set_batch(&target, batch.info()).await?;
         if !is_new {
             target.commit().await?;
             return Ok(Look::AlreadyDone);
@@ -49,11 +49,10 @@ impl Position for ByBatch {
     }
 
     /// A source that was made anew counts its batches anew, so one may have the number that the target knows as done.
-    /// A mark cannot be deleted: it becomes that of a batch that never comes.
     async fn forget(&mut self, script: &mut Script, who: &Subscription) -> Result<()> {
         let target = script.db(self.target).await?;
         let page = Page::open(script.config(), who, &target).await?;
-        page.set_batch(&target, i64::MAX).await?;
+        page.forget_batch(&target).await?;
         target.commit().await
     }
 }

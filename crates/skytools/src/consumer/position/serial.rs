@@ -31,16 +31,17 @@ impl<H: Handler> SerialConsumer<H> {
 }
 
 impl Position for ByTick {
+    const SENDS_BACK: bool = false;
+
     async fn look(&mut self, script: &mut Script, who: &Subscription, batch: &mut Batch) -> Result<Look> {
         let target = script.db(self.target).await?;
         let mut page = Page::open(script.config(), who, &target).await?;
-        let look = Look::at(page.tick(&target).await?, batch.info(), self.target)?;
+        let look = page.look(&target, batch.info()).await?;
         if look == Look::AlreadyDone {
             target.commit().await?;
         }
         self.page = Some(page);
         batch.set_target(target);
-        batch.refuse_retries();
         Ok(look)
     }
 
@@ -50,14 +51,14 @@ impl Position for ByTick {
         // Of the batch, not of the script: a connection opened by now would not have the results in its transaction.
         let target = batch.target()?;
         let page = self.page.take().expect("look comes before store");
-        page.set_tick(target, Some(batch.info().tick_id)).await?;
+        page.set_tick(target, batch.info()).await?;
         target.commit().await
     }
 
     async fn forget(&mut self, script: &mut Script, who: &Subscription) -> Result<()> {
         let target = script.db(self.target).await?;
         let page = Page::open(script.config(), who, &target).await?;
-        page.set_tick(&target, None).await?;
+        page.forget_tick(&target).await?;
         target.commit().await
     }
 

@@ -11,7 +11,7 @@ use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode, oid::db::rfc4519::COMMON_NAME};
@@ -69,7 +69,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let key = parsed(certificate)?.tbs_certificate.subject_public_key_info;
-        let algorithm = key.algorithm.to_der().map_err(|_| Error::InvalidCertificate(BadEncoding))?;
+        let algorithm = written(&key.algorithm)?;
         let candidates = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let is_valid = candidates.flat_map(|(_, candidates)| *candidates).any(|candidate| {
             // The candidate's id has no header; that of an algorithm is two bytes long.
@@ -91,14 +91,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = parsed(certificate)?.tbs_certificate.subject_public_key_info;
-        let key = key.to_der().map_err(|_| Error::InvalidCertificate(BadEncoding))?;
-        verify_tls13_signature_with_raw_key(
-            message,
-            &SubjectPublicKeyInfoDer::from(key),
-            signed,
-            &self.algorithms,
-        )
+        let key = written(&parsed(certificate)?.tbs_certificate.subject_public_key_info)?;
+        verify_tls13_signature_with_raw_key(message, &key.into(), signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -108,6 +102,10 @@ impl ServerCertVerifier for Verifier {
 
 fn parsed(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
     Certificate::from_der(certificate).map_err(|_| Error::InvalidCertificate(BadEncoding))
+}
+
+fn written(part: &impl Encode) -> Result<Vec<u8>, Error> {
+    part.to_der().map_err(|_| Error::InvalidCertificate(BadEncoding))
 }
 
 fn check_dates(certificate: &Certificate, now: UnixTime) -> Result<(), Error> {
@@ -176,6 +174,7 @@ mod tests {
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use rustls::sign::{CertifiedKey, SingleCertAndKey};
     use rustls::version::{TLS12, TLS13};
+    use rustls::{ConnectionCommon, SideData};
 
     use super::*;
 
@@ -238,24 +237,26 @@ mod tests {
         let mut server = rustls::ServerConnection::new(Arc::new(server)).unwrap();
         let mut client = rustls::ClientConnection::new(Arc::new(client), "db1".try_into().unwrap()).unwrap();
         while client.is_handshaking() || server.is_handshaking() {
-            let mut sent = Vec::new();
-            while client.wants_write() {
-                client.write_tls(&mut sent).unwrap();
-            }
-            let mut rest = &sent[..];
-            while !rest.is_empty() {
-                server.read_tls(&mut rest).unwrap();
-                server.process_new_packets().unwrap();
-            }
-            let mut sent = Vec::new();
-            while server.wants_write() {
-                server.write_tls(&mut sent).unwrap();
-            }
-            let mut rest = &sent[..];
-            while !rest.is_empty() {
-                client.read_tls(&mut rest).unwrap();
-                client.process_new_packets()?;
-            }
+            pass(&mut client, &mut server).unwrap();
+            pass(&mut server, &mut client)?;
+        }
+        Ok(())
+    }
+
+    /// All that one side has to say, to the other.
+    fn pass<S, R>(from: &mut ConnectionCommon<S>, to: &mut ConnectionCommon<R>) -> Result<(), Error>
+    where
+        S: SideData,
+        R: SideData,
+    {
+        let mut said = Vec::new();
+        while from.wants_write() {
+            from.write_tls(&mut said).unwrap();
+        }
+        let mut rest = &said[..];
+        while !rest.is_empty() {
+            to.read_tls(&mut rest).unwrap();
+            to.process_new_packets()?;
         }
         Ok(())
     }

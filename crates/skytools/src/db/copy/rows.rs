@@ -61,9 +61,12 @@ impl Rows {
         format!("INSERT INTO {table} ({}) VALUES\n{};\n", list(&self.columns), rows.join(",\n"))
     }
 
-    /// `COPY … FROM stdin` with the rows below, as psql reads it.
+    /// `COPY … FROM stdin` with the rows below, as psql reads it, or nothing if there are none.
     #[must_use]
     pub fn copy_text(&self, table: &QualifiedName) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
         let mut text = format!("COPY {table} ({}) FROM stdin;\n", list(&self.columns));
         self.rows.iter().for_each(|row| write_row(&mut text, row));
         text.push_str("\\.\n");
@@ -72,6 +75,9 @@ impl Rows {
 
     /// Copies them into the table; returns how many rows.
     pub async fn copy_into(&self, connection: &Connection, table: &QualifiedName) -> Result<u64> {
+        if self.is_empty() {
+            return Ok(0);
+        }
         let mut load = Load::begin(connection, table, &self.columns).await?;
         let mut text = String::new();
         for row in &self.rows {

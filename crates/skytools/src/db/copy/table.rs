@@ -107,7 +107,8 @@ impl<'a> TableCopy<'a> {
         self
     }
 
-    /// Copies. Commits nowhere: both connections are left in the transactions that they are in.
+    /// Copies. Commits nowhere: both connections are left in the transactions that they are in. If row security would
+    /// show the source's role only some of the rows, this is an error.
     pub async fn run(mut self, source: &Connection, target: &Connection) -> Result<Copied> {
         let (kind, stored) = kind_and_columns(source, &self.source).await?;
         let columns = self.columns.take().unwrap_or(stored);
@@ -122,8 +123,8 @@ impl<'a> TableCopy<'a> {
             )));
         }
         let from = self.read_sql(kind, &columns);
-        let style = Style::of(source).await?;
-        Style::readable().set(source).await?;
+        let settings = Settings::of(source).await?;
+        Settings::faithful().set(source).await?;
         let mut load = Load::begin(target, &self.target, &target_columns).await?;
         let rows = source.client().await?.copy_out(&from).await.map_err(source.failed(&from))?;
         let mut abandoned = CloseUnlessDone(Some(source));
@@ -148,7 +149,7 @@ impl<'a> TableCopy<'a> {
         }
         copied.rows = load.end().await?;
         abandoned.0 = None;
-        style.set(source).await?;
+        settings.set(source).await?;
         Ok(copied)
     }
 
@@ -201,29 +202,33 @@ async fn kind_and_columns(connection: &Connection, table: &QualifiedName) -> Res
     Ok((if row.get(0) { Kind::Ordinary } else { Kind::Other }, row.get(1)))
 }
 
-/// How a session writes dates, intervals and floats.
-struct Style([String; 3]);
+/// What a session is set to, where that changes what it reads of a table: how it writes dates, intervals and floats,
+/// and whether row security leaves rows out in silence.
+struct Settings([String; 4]);
 
-impl Style {
+const SETTINGS: [&str; 4] = ["datestyle", "intervalstyle", "extra_float_digits", "row_security"];
+
+impl Settings {
     async fn of(connection: &Connection) -> Result<Self> {
-        let sql = "select pg_catalog.current_setting('datestyle'), pg_catalog.current_setting('intervalstyle'), \
-                   pg_catalog.current_setting('extra_float_digits')";
-        let row = connection.query_one(sql, &[]).await?;
-        Ok(Self([row.get(0), row.get(1), row.get(2)]))
+        let row = connection.query_one(&each(|name, _| format!("current_setting('{name}')")), &[]).await?;
+        Ok(Self(std::array::from_fn(|place| row.get(place))))
     }
 
-    /// What every session reads as the same.
-    fn readable() -> Self {
-        Self(["ISO", "postgres", "3"].map(str::to_owned))
+    /// What every session reads as the same, and all of it: rows that we may not see are an error.
+    fn faithful() -> Self {
+        Self(["ISO", "postgres", "3", "off"].map(str::to_owned))
     }
 
     async fn set(&self, connection: &Connection) -> Result<()> {
-        let sql = "select pg_catalog.set_config('datestyle', $1, false), \
-                   pg_catalog.set_config('intervalstyle', $2, false), \
-                   pg_catalog.set_config('extra_float_digits', $3, false)";
-        let [dates, intervals, floats] = &self.0;
-        connection.query_one(sql, &[dates, intervals, floats]).await.map(drop)
+        let sql = each(|name, number| format!("set_config('{name}', ${number}, false)"));
+        connection.query_one(&sql, &self.0.each_ref().map(|value| value as _)).await.map(drop)
     }
+}
+
+/// A call for each of the settings; they are counted from 1.
+fn each(call: impl Fn(&str, usize) -> String) -> String {
+    let calls: Vec<_> = SETTINGS.iter().zip(1..).map(|(name, number)| call(name, number)).collect();
+    format!("select pg_catalog.{}", calls.join(", pg_catalog."))
 }
 
 struct CloseUnlessDone<'a>(Option<&'a Connection>);

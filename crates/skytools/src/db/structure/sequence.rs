@@ -12,7 +12,7 @@ use crate::db::{Connection, QualifiedName, quote};
 use crate::{Error, Result};
 
 /// One sequence, row `s` of `pg_class`, with the column that owns it. It will start with the value that comes next
-/// here; one that is at its end, with its last value.
+/// here; one that is at its end, with its last value; one whose value we may not see, with none.
 const ONE_SQL: &str = "
 json_build_object(
     'name', s.relname,
@@ -22,6 +22,7 @@ json_build_object(
     'type', format_type(q.seqtypid, null),
     'unlogged', s.relpersistence = 'u',
     'start', case
+        when not may.be_read then null
         when last.value is null then q.seqstart
         when last.value::numeric + q.seqincrement between q.seqmin and q.seqmax then last.value + q.seqincrement
         when not q.seqcycle then last.value
@@ -45,8 +46,8 @@ left join (select d.objid, d.deptype, d.refobjid, a.attnum, a.attname, a.attiden
            join pg_namespace n on n.oid = c.relnamespace
            where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
              and d.refobjsubid > 0 and d.deptype in ('a', 'i')) o on o.objid = s.oid
-cross join lateral (select case when has_sequence_privilege(s.oid, 'usage, select')
-                                then pg_sequence_last_value(s.oid) end as value) last
+cross join lateral (select has_sequence_privilege(s.oid, 'usage, select')) may (be_read)
+cross join lateral (select case when may.be_read then pg_sequence_last_value(s.oid) end) last (value)
 where s.relkind = 'S'";
 
 /// The sequences of the table `t`.
@@ -72,7 +73,7 @@ pub struct Sequence {
     #[serde(rename = "type")]
     kind: String,
     unlogged: bool,
-    start: i64,
+    start: Option<i64>,
     increment: i64,
     minimum: i64,
     maximum: i64,
@@ -119,19 +120,18 @@ impl Sequence {
     }
 
     /// The statements that make it under this name, owned by no column. It starts with the value that comes next in
-    /// the one that was read.
-    #[must_use]
-    pub fn create_statements(&self, name: &QualifiedName) -> Vec<String> {
+    /// the one that was read; if whoever read it may not see that, this is an error.
+    pub fn create_statements(&self, name: &QualifiedName) -> Result<Vec<String>> {
         let unlogged = if self.unlogged { "UNLOGGED " } else { "" };
-        let mut statements =
-            vec![format!("CREATE {unlogged}SEQUENCE {name} AS {} {}", self.kind, self.parameters())];
+        let parameters = self.parameters()?;
+        let mut statements = vec![format!("CREATE {unlogged}SEQUENCE {name} AS {} {parameters}", self.kind)];
         statements.extend(comment(format_args!("SEQUENCE {name}"), self.comment.as_deref()));
-        statements
+        Ok(statements)
     }
 
     /// Makes it under this name, owned by no column.
     pub async fn create(&self, target: &Connection, name: &QualifiedName) -> Result<()> {
-        target.batch(&neutral(&self.create_statements(name).join(";\n"))).await
+        target.batch(&neutral(&self.create_statements(name)?.join(";\n"))).await
     }
 
     /// Whether the value comes from the column being an identity.
@@ -143,16 +143,19 @@ impl Sequence {
         &self.name
     }
 
-    fn parameters(&self) -> String {
-        format!(
-            "START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {}",
-            self.start,
+    fn parameters(&self) -> Result<String> {
+        // To begin anew would give numbers that rows have already.
+        let start = self.start.ok_or_else(|| {
+            Error::bad(format!("the next value of sequence {} takes USAGE or SELECT on it", self.name()))
+        })?;
+        Ok(format!(
+            "START WITH {start} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {}",
             self.increment,
             self.minimum,
             self.maximum,
             self.cache,
             if self.cycle { "CYCLE" } else { "NO CYCLE" }
-        )
+        ))
     }
 
     /// The column of the table it was read with.
@@ -181,13 +184,13 @@ impl Part for Sequence {
             let add = format!(
                 "ALTER TABLE {table} ALTER COLUMN {column} ADD GENERATED {how} AS IDENTITY \
                  (SEQUENCE NAME {name} {})",
-                self.parameters()
+                self.parameters()?
             );
             let comment = comment(format_args!("SEQUENCE {name}"), self.comment.as_deref());
             return Ok(std::iter::once(add).chain(comment).collect());
         }
         let mut statements =
-            if naming.is_waiting(&self.name) { Vec::new() } else { self.create_statements(&name) };
+            if naming.is_waiting(&self.name) { Vec::new() } else { self.create_statements(&name)? };
         statements.push(format!("ALTER SEQUENCE {name} OWNED BY {table}.{column}"));
         Ok(statements)
     }
