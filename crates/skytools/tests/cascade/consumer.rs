@@ -82,7 +82,7 @@ fn it_registers_where_it_is_told_and_unregisters_at_both_ends() {
 /// What it says when it is asked to register at this provider.
 fn refusal(cascade: &Cascade, node: &str, provider: &str) -> String {
     let refusal = asked(cascade, node, &["--register", &format!("--provider={provider}")]).unwrap_err();
-    assert!(matches!(refusal, Error::Usage(_)), "{refusal:?}");
+    assert!(matches!(refusal, Error::Errand(_)), "{refusal:?}");
     refusal.to_string()
 }
 
