@@ -1,7 +1,7 @@
 //! What can go wrong, cut by what is to be done about it.
 
 use std::error::Error as _;
-use std::io;
+use std::{fmt, io};
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
@@ -10,8 +10,8 @@ use crate::consumer::Event;
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong.
-#[derive(Debug, thiserror::Error)]
+/// What went wrong. Its `Debug` is its text, too: a `main` that returns a [`Result`] prints it for users to read.
+#[derive(thiserror::Error)]
 pub enum Error {
     /// The user asks for what cannot be: a bad key, a bad argument. One line, exit status 1, no second try.
     #[error("{0}")]
@@ -70,6 +70,12 @@ pub enum Error {
     /// Whatever the code of a user of this crate returned.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl Error {

@@ -57,10 +57,11 @@ impl Position for InFile {
         let tick = match (who.tick(source).await?, file.read()?) {
             (None, None) => {
                 who.register(source).await?;
-                let newest = who.tick(source).await?;
-                newest.ok_or_else(|| {
+                let newest = who.tick(source).await?.ok_or_else(|| {
                     Error::bad(format!("{} does not stay registered on {}", who.consumer(), who.queue()))
-                })?
+                })?;
+                info!("{file}: registered at the newest tick, {newest}");
+                newest
             }
             (None, Some(written)) => {
                 info!("{file}: registering at tick {written}");
