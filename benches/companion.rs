@@ -2,7 +2,7 @@
 
 use crate::host::{Host, PAYLOAD};
 use crate::measure::{pairs, seconds};
-use crate::reading::private_kilobytes;
+use crate::memory::{most_private_kilobytes, private_kilobytes};
 use crate::{Row, Target};
 use futures_util::{SinkExt, TryStreamExt};
 use pgq_tests::client::Session;
@@ -11,8 +11,6 @@ use skytools::consumer::{Batch, Event, Handler, Subscription, Verdict};
 use skytools::db::{Connection, Options};
 use skytools::{NewEvent, Producer};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// Takes events and does nothing.
@@ -191,21 +189,10 @@ pub fn producer(ours: &Host) -> Vec<Row> {
 /// Memory of a consumer whose batch has 10 million events.
 pub fn ten_million() {
     let filled = Filled::new(10_000_000, 10);
-    let before = private_kilobytes(std::process::id().cast_signed());
-    let done = AtomicBool::new(false);
-    let (most, per_event) = std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut most = 0;
-            while !done.load(Ordering::Relaxed) {
-                most = most.max(private_kilobytes(std::process::id().cast_signed()));
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            most
-        });
-        let per_event = filled.consume();
-        done.store(true, Ordering::Relaxed);
-        (watcher.join().unwrap(), per_event)
-    });
+    let pid = std::process::id().cast_signed();
+    let before = private_kilobytes(pid);
+    let mut per_event = 0.0;
+    let most = most_private_kilobytes(pid, || per_event = filled.consume());
     println!(
         "\nconsuming a batch of 10 M events: {:.1} MiB of memory of its own in the consumer ({:.1} MiB before), {per_event:.3} us an event",
         most as f64 / 1024.0,

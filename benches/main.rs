@@ -6,6 +6,7 @@ mod companion;
 mod host;
 mod latency;
 mod measure;
+mod memory;
 mod reading;
 mod ticking;
 mod triggers;

@@ -2,9 +2,9 @@
 
 use crate::host::{Host, PAYLOAD};
 use crate::measure::{duration, pairs, seconds};
+use crate::memory::most_private_kilobytes;
 use crate::{Row, Target};
 use pgq_tests::client::Session;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Fills the queue with one batch of so many events and opens it; returns its id.
@@ -132,33 +132,12 @@ fn measure(host: &Host, work: &str, run: impl FnOnce(&mut Session) -> Option<Dur
     session.exec("SET work_mem = '4MB'");
     let pid: i32 = session.one("SELECT pg_backend_pid()", &[]);
     let files_before = temporary_bytes(host);
-    let done = AtomicBool::new(false);
-    let mut first = None;
-    let mut whole = Duration::ZERO;
-    let most = std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut most = 0;
-            while !done.load(Ordering::Relaxed) {
-                most = most.max(private_kilobytes(pid));
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            most
-        });
-        whole = duration(|| first = run(&mut session));
-        done.store(true, Ordering::Relaxed);
-        watcher.join().unwrap()
-    });
+    let (mut first, mut whole) = (None, Duration::ZERO);
+    let most = most_private_kilobytes(pid, || whole = duration(|| first = run(&mut session)));
     drop(session);
     let files = (temporary_bytes(host) - files_before) / (1 << 20);
     let first = first.map_or_else(|| String::from("–"), |first| format!("{:.2} s", first.as_secs_f64()));
     println!("| {work} | {first} | {:.2} s | {} MB | {files} MB |", whole.as_secs_f64(), most / 1024);
-}
-
-/// Memory of a process that it shares with nobody.
-pub fn private_kilobytes(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
 fn temporary_bytes(host: &Host) -> i64 {

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, ready};
 use crate::cascade::follower::{Follower, Whose};
 use crate::consumer::{Batch, Consumer, Event, Handler, Look, Position, Sieve, Subscription};
 use crate::db::Connection;
-use crate::script::{Key, Kind, Next, Program, Script};
+use crate::script::{Next, Program, Script};
 use crate::{Error, Result};
 
 /// The name of the connection to whatever provider there is.
@@ -40,22 +40,12 @@ pub fn require_plain(script: &Script) -> Result<()> {
     Ok(())
 }
 
-/// Keys of whoever follows a provider.
-const CASCADED_KEYS: &[Key] = &[Key::optional(
-    "remote_extra_connstr",
-    Kind::Connection,
-    "What is added to the connect strings of other nodes: user, sslmode and the like.",
-)];
-
 impl Program {
     /// Gives the program the keys and switches of a cascaded consumer.
     #[must_use]
     pub fn cascaded(self) -> Self {
         let provider = Arg::new("provider").long("provider").value_name("CONNSTR").requires("register");
-        self.consumer()
-            .keys("Cascade", CASCADED_KEYS)
-            .moves()
-            .switch(provider.help("With --register: the node to read from"))
+        self.consumer().moves().switch(provider.help("With --register: the node to read from"))
     }
 }
 

@@ -223,7 +223,7 @@ impl Batch {
         let verdict = match outcome {
             Ok(verdict) => verdict,
             Err(error) => {
-                debug!("{event} with data {:?} failed: {error}", event.data());
+                debug!("{event} with data {:?} failed: {error}", event.data().unwrap_or("NULL"));
                 let verdict = self.policy.verdict(event, &error).filter(|_| self.sends_back);
                 let Some(verdict) = verdict else { return Err(error.at(event)) };
                 let fate = if matches!(verdict, Verdict::Park(_)) { "is parked" } else { "will come again" };

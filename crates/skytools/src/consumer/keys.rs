@@ -67,7 +67,7 @@ pub const CONSUMER_KEYS: &[Key] = &[
 pub const FAILED_EVENT_KEYS: &[Key] = &[
     Key::with_default(
         "event_policy",
-        Kind::Text,
+        Kind::OneOf(&["block", "retry", "park"]),
         "block",
         "What to do when an event cannot be handled. block: try the whole batch again, until it succeeds. \
          retry: let the event come again, retry_limit times, then park it. \

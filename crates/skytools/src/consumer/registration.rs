@@ -39,10 +39,13 @@ pub enum Which {
 }
 
 impl std::str::FromStr for Which {
-    type Err = std::num::ParseIntError;
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        text.parse().map(Self::One).map_err(|_| "it is the number of one, or all")
     }
 }
 

@@ -153,6 +153,10 @@ impl<H: Handler, P: Position> Consumer<H, P> {
 }
 
 impl<H: Handler, P: Position> Job for Consumer<H, P> {
+    fn is_errand(&self) -> bool {
+        self.errand.is_some()
+    }
+
     async fn work(&mut self, script: &mut Script) -> Result<Next> {
         let began = Instant::now();
         if let Some(errand) = self.errand {

@@ -60,6 +60,11 @@ impl Scope {
 
 const TARGET: &str = "dst_db";
 
+/// Reads the statement of the INI file; if it cannot be, why.
+fn parse(text: &str) -> std::result::Result<Template, String> {
+    Template::parse(text).map_err(|error| format!("config parameter dst_query: {error}"))
+}
+
 impl StatementRunner {
     /// For changes of rows (types `I:`, `U:`, `D:`), each in a transaction of its own. Its keys are also [`RETRY_KEYS`](crate::db::RETRY_KEYS).
     pub fn for_each_change(script: &Script) -> Result<Self> {
@@ -73,7 +78,8 @@ impl StatementRunner {
 
     fn new(script: &Script, scope: Scope) -> Result<Self> {
         let text = script.config().text("dst_query")?.to_owned();
-        Ok(Self { statement: Template::parse(&text)?, text, scope, tick_id: 0 })
+        let statement = parse(&text).map_err(Error::usage)?;
+        Ok(Self { statement, text, scope, tick_id: 0 })
     }
 
     /// The rows that the statement gives.
@@ -117,7 +123,7 @@ impl Handler for StatementRunner {
         let text = script.config().text("dst_query")?;
         if self.text != text {
             // Read again while it runs, it is no reason to end: another reload brings a better one.
-            self.statement = Template::parse(text).map_err(|error| Error::bad(error.to_string()))?;
+            self.statement = parse(text).map_err(Error::bad)?;
             self.text = text.to_owned();
         }
         self.tick_id = batch.info().tick_id;

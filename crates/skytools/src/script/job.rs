@@ -24,6 +24,11 @@ pub enum Next {
 /// A panic in a step is a failure of that step; it does not end the loop.
 #[allow(async_fn_in_trait)] // the loop is the only caller and needs no Send: a job has one thread
 pub trait Job {
+    /// Whether one round is all, since a switch asks for something else than the work.
+    fn is_errand(&self) -> bool {
+        false
+    }
+
     /// Before the first round. When it fails it is done again, as a round would be.
     async fn startup(&mut self, _script: &mut Script) -> Result<()> {
         Ok(())

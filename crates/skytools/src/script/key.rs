@@ -5,6 +5,8 @@
 pub enum Kind {
     /// Any text.
     Text,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
     /// A whole number.
     Integer,
     /// A number.
@@ -44,6 +46,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
+            Self::OneOf(_) => "word",
             Self::Integer => "whole number",
             Self::Float => "number",
             Self::Flag => "yes or no",

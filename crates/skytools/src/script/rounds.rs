@@ -62,6 +62,7 @@ impl Script {
     /// Runs a job until it is stopped, or until `loop_delay` says that it is over. Gives the exit status: 1 when a
     /// single pass has failed. A usage error ends the loop.
     pub async fn run<J: Job>(&mut self, job: &mut J) -> Result<u8> {
+        self.single_pass |= job.is_errand();
         let mut pace = Pace::of(&self.config, self.single_pass)?;
         let mut failures = Failures::new(pace.tolerance.clone());
         self.offer_figures()?;

@@ -20,11 +20,14 @@ pub fn check(kind: Kind, text: &str) -> Result<(), String> {
         Kind::Flag => flag(text).err(),
         Kind::Bytes => bytes(text).err(),
         Kind::Address => address(text).err(),
+        Kind::OneOf(words) if !words.contains(&text) => {
+            return Err(format!("{text:?} is none of {}", words.join(", ")));
+        }
         Kind::Connection => {
             let checked = Conninfo::parse(text).and_then(|conninfo| conninfo.check());
             return checked.map_err(|error| error.to_string());
         }
-        Kind::Text | Kind::List | Kind::Dict | Kind::File | Kind::Interval => None,
+        Kind::Text | Kind::OneOf(_) | Kind::List | Kind::Dict | Kind::File | Kind::Interval => None,
     };
     why.map_or(Ok(()), |why| Err(format!("{text:?} {why}")))
 }
@@ -182,6 +185,13 @@ mod tests {
         for text in ["", "db1", ":9187", "db1:", "65536", "-1", "db1:x", "::1:9187", "http://db1:9187"] {
             assert_eq!(address(text), Err("is neither PORT nor HOST:PORT"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_is_one_of_those_that_are_named() {
+        let kind = Kind::OneOf(&["block", "park"]);
+        assert_eq!(check(kind, "park"), Ok(()));
+        assert_eq!(check(kind, "blok"), Err("\"blok\" is none of block, park".to_owned()));
     }
 
     #[test]

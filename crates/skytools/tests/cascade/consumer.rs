@@ -82,7 +82,7 @@ fn it_registers_where_it_is_told_and_unregisters_at_both_ends() {
 /// What it says when it is asked to register at this provider.
 fn refusal(cascade: &Cascade, node: &str, provider: &str) -> String {
     let refusal = asked(cascade, node, &["--register", &format!("--provider={provider}")]).unwrap_err();
-    assert!(matches!(refusal, Error::Usage(_)), "{refusal:?}");
+    assert!(matches!(refusal, Error::Errand(_)), "{refusal:?}");
     refusal.to_string()
 }
 
@@ -180,6 +180,8 @@ fn on_a_root_it_stands_by_and_has_nothing_to_reset() {
     let mut root = cascade.connect("a");
     good(&mut root, "register_consumer('q', 'extra', 'a', 1)");
     asked(&cascade, "a", &["--reset"]).unwrap();
+    let refusal = asked(&cascade, "a", &["--rewind"]).unwrap_err();
+    assert_eq!(refusal.to_string(), "no position of extra on q is written down");
     let _consumer = start(&cascade, "a", &[]);
     let stood_by = "select count(*) from applied where queue = 'standby'";
     wait_until("it to stand by", || root.one::<i64>(stood_by, &[]) > 0);

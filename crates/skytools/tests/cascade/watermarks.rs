@@ -31,6 +31,8 @@ fn a_leaf_that_stands_still_holds_back_rotation_everywhere_until_it_goes_on() {
         }
     }
     assert_eq!([global(&mut root), global(&mut branch)], [start; 2]);
+    let told = "select count(*) from pgq.event_template where ev_type = 'pgq.global-watermark'";
+    assert_eq!(root.one::<i64>(told, &[]), 0, "who stands still is not told of again and again");
     assert!(rotations <= 2, "the table that is written may change once on each");
 
     let _leaf = cascade.start("c");
@@ -130,4 +132,57 @@ fn a_member_that_is_not_there_yet_stops_the_groups_watermark_and_a_dead_one_does
         global(&mut branch) >= top
     });
     assert_eq!(cascade.error("b", "q"), None);
+}
+
+#[test]
+fn a_group_does_not_forget_what_the_root_keeps_for_others() {
+    let cascade = Cascade::of(&["a", "b", "c"]);
+    cascade.root("a", "q");
+    cascade.subscribe("b", "branch", "a", "q", None);
+    cascade.subscribe("c", "leaf", "a", "q", None);
+    let [mut root, mut branch] = ["a", "b"].map(|node| cascade.connect(node));
+    // Of the dead member nothing is asked.
+    good(&mut root, "register_location('q', 'd', 'host=/nowhere', true)");
+    good(&mut branch, "register_location('q', 'd', 'host=/nowhere', true)");
+    good(&mut branch, "set_node_attrs('q', 'sync_watermark=b%2cd')");
+    let _workers = ["a", "b"].map(|node| cascade.start(node));
+    {
+        let _leaf = cascade.start("c");
+        let top = cascade.settle("a", &["b", "c"]);
+        wait_until("the group to be told of the root's watermark", || {
+            cascade.settle("a", &["b", "c"]);
+            global(&mut branch) >= top
+        });
+    }
+    let needed = cascade.completed("c", "q");
+    for _ in 0..5 {
+        cascade.settle("a", &["b"]);
+    }
+    assert!(position(&mut root, ".b.watermark") > needed, "the group needs nothing of that");
+    assert!(global(&mut branch) <= needed && global(&mut root) <= needed);
+}
+
+#[test]
+fn watermarks_are_told_no_more_often_than_the_keys_say() {
+    let cascade = Cascade::of(&["a", "b", "d"]);
+    cascade.root("a", "q");
+    for node in ["b", "d"] {
+        cascade.subscribe(node, "branch", "a", "q", None);
+    }
+    let seldom = [("local_wm_publish_period", "1000"), ("global_wm_publish_period", "1000")];
+    let mut root = cascade.connect("a");
+    let start = global(&mut root);
+    let rounds = "select count(*) from applied where queue = 'standby'";
+    let _root = cascade.start_with("a", "q", &seldom);
+    wait_until("a first round", || root.one::<i64>(rounds, &[]) > 0);
+    let _branches = [cascade.start_with("b", "q", &seldom), cascade.start("d")];
+    cascade.wait_for(&["b"], "q", start);
+    cascade.settle("a", &["b", "d"]);
+    let top = cascade.settle("a", &["b", "d"]);
+    wait_until("the one to report", || position(&mut root, ".d.watermark") >= top);
+    assert!(position(&mut root, ".b.watermark") < top, "the other has reported at its start");
+    good(&mut root, &format!("set_subscriber_watermark('q', 'b', {top})"));
+    let before: i64 = root.one(rounds, &[]);
+    wait_until("two rounds more", || root.one::<i64>(rounds, &[]) > before + 1);
+    assert_eq!(global(&mut root), start);
 }

@@ -6,8 +6,9 @@ use pgq_tests::client::{Session, wait_until};
 use pgq_tests::queue;
 
 use super::stage::{Applies, Cascade, Load, config_at, good, start_worker, worker_name};
-use crate::kit::{Worker, servers};
+use crate::kit::{Worker, servers, wait};
 use skytools::cascade::CascadedWorker;
+use skytools::script::{Job, Script};
 
 const NODES: [&str; 3] = ["a", "b", "c"];
 
@@ -63,6 +64,8 @@ fn two_processes_of_one_worker_apply_each_batch_once() {
 #[test]
 fn a_batch_of_many_blocks_is_copied_whole() {
     let cascade = Cascade::chain();
+    let mut branch = cascade.connect("b");
+    branch.exec("alter table applied add role text default current_setting('session_replication_role')");
     cascade.connect("a").exec(
         "select pgq.insert_event('q', 'kind', i::text, null, e'\\\\N', e'a\\tb', e'c\\nd')
            from generate_series(1, 1234) i",
@@ -72,6 +75,9 @@ fn a_batch_of_many_blocks_is_copied_whole() {
     let mut sent: Vec<String> = (1..=1234).map(|number: i32| number.to_string()).collect();
     sent.sort();
     cascade.all_alike("a", "b", top, &["b", "c"], &sent);
+    let roles: Vec<String> =
+        branch.column("select distinct role from applied where role is not null and queue = 'q'", &[]);
+    assert_eq!(roles, ["origin"], "only the copy is written as a replica");
 }
 
 #[test]
@@ -91,12 +97,13 @@ fn a_filter_of_tables_is_the_handlers_and_the_copy_is_whole() {
     let cascade = Cascade::chain();
     let filter = [("table_filter", "wanted")];
     let _workers = NODES.map(|node| cascade.start_with(node, "q", &filter));
+    queue::insert(&mut cascade.connect("a"), "q", "my.own", "system").unwrap();
     for table in ["public.wanted", "public.other"] {
         let call = "select pgq.insert_event('q', 'kind', $1, $1, null, null, null)";
         cascade.connect("a").execute(call, &[&table]).unwrap();
     }
     let top = cascade.settle("a", &["b", "c"]);
-    cascade.all_alike("a", "b", top, &["b", "c"], &["public.wanted".to_owned()]);
+    cascade.all_alike("a", "b", top, &["b", "c"], &["public.wanted", "system"].map(str::to_owned));
 }
 
 #[test]
@@ -132,6 +139,56 @@ fn an_event_that_no_handler_knows_is_told_and_nothing_is_skipped() {
     let copied: Vec<i64> =
         cascade.history("b", 2, tick).iter().flat_map(|c| &c.events).map(|e| e.id).collect();
     assert!(copied.contains(&event), "{copied:?}");
+}
+
+#[test]
+fn an_error_stays_until_a_round_goes_well() {
+    let cascade = Cascade::chain();
+    cascade.connect("b").exec(
+        "create table told (error text);
+         create function tell() returns trigger language plpgsql as
+             'begin insert into public.told values (new.cur_error); return new; end';
+         create trigger tell after update of cur_error on pgq_node.local_state
+             for each row when (old.cur_error is not null) execute function tell()",
+    );
+    cascade.connect("a").exec("select pgq.insert_event('q', 'pgq.unheard-of', '1', 'q', null, null, null)");
+    let _worker = cascade.start("b");
+    cascade.settle("a", &[]);
+    cascade.wait_for_error("b", "q", "unknown system event");
+    let (mut branch, told) = (cascade.connect("b"), "select count(error), count(*) from told");
+    wait_until("it to fail again and again", || branch.rows(told, &[])[0].get::<_, i64>(1) > 4);
+    let row = &branch.rows(told, &[])[0];
+    assert_eq!(row.get::<_, i64>(0), row.get::<_, i64>(1), "cleared while it fails");
+}
+
+#[test]
+fn an_event_that_comes_again_is_an_error() {
+    let cascade = Cascade::of(&["a", "c"]);
+    cascade.root("a", "q");
+    cascade.subscribe("c", "leaf", "a", "q", None);
+    let (mut root, worker) = (cascade.connect("a"), worker_name("c", "q"));
+    let event = cascade.insert("a", "q", "one");
+    let tick = cascade.tick("a", "q");
+    let batch = queue::Consumer::new("q", &worker).next_batch(&mut root).unwrap().unwrap();
+    root.execute("select pgq.event_retry($1, $2, 0)", &[&batch.id, &event]).unwrap();
+    batch.finish(&mut root).unwrap();
+    good(&mut cascade.connect("c"), &format!("set_consumer_completed('q', '{worker}', {tick})"));
+    wait_until("the event to come again", || root.one::<i32>("select pgq.maint_retry_events()", &[]) > 0);
+    cascade.tick("a", "q");
+    let _worker = cascade.start("c");
+    cascade.wait_for_error("c", "q", "comes again, which no event of a cascade may");
+}
+
+#[test]
+fn a_worker_takes_no_condition() {
+    let cascade = Cascade::chain();
+    let worker = Worker::start(cascade.config("b", "q", &[]), |script| {
+        let mut worker = CascadedWorker::on_node(script, "db", Applies)?;
+        worker.subscription().selection().condition = Some("ev_type = 'kind'".to_owned());
+        Ok(worker)
+    });
+    let refusal = worker.end().unwrap_err().to_string();
+    assert_eq!(refusal, "the worker of a node reads all events: it takes no condition");
 }
 
 #[test]
@@ -183,10 +240,10 @@ fn system_events_of_the_handler_come_to_it_everywhere_but_at_the_root() {
 #[test]
 fn the_wrong_name_of_a_worker_is_told() {
     let cascade = Cascade::chain();
-    let config =
-        config_at(&cascade.location("b"), "stranger", "q", &[("loop_delay", "-1"), ("exception_sleep", "0")]);
-    let worker = Worker::start(config, |script| CascadedWorker::on_node(script, "db", Applies));
-    assert_eq!(worker.end().unwrap(), 1);
+    let mut script = Script::new(config_at(&cascade.location("b"), "stranger", "q", &[]));
+    let mut worker = CascadedWorker::on_node(&script, "db", Applies).unwrap();
+    let told = wait(worker.work(&mut script)).unwrap_err().to_string();
+    assert!(told.starts_with("the worker of this node of queue q is b_q_worker, not stranger: "), "{told}");
 }
 
 /// Pauses or resumes a worker, and waits until it has seen that.

@@ -3,17 +3,17 @@
 //! A program speaks to its servers in steps: it sends something and waits for the answer. With each of its connections
 //! led through here, "what if it dies at its seventh step" is a test like any other.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::Pid;
-use pgq_tests::client::wait_until;
 use pgq_tests::shared::Database;
 
 /// What breaks.
@@ -116,8 +116,9 @@ fn serve(client: UnixStream, server: UnixStream, breaker: Breaker) {
             let broken = breaker.step();
             if let Some((side, what)) = broken {
                 is_mute.store(true, Ordering::SeqCst);
-                if side == Side::After && server.write_all(&piece[..length]).is_ok() {
-                    wait_until("the server's answer", || has_answered.load(Ordering::SeqCst));
+                if side == Side::After {
+                    let has_answered = || has_answered.load(Ordering::SeqCst);
+                    let _ = finish_step(&mut client, &mut server, &piece[..length], has_answered);
                 }
                 if what == Break::Kill {
                     let peer = getsockopt(&client, sockopt::PeerCredentials).unwrap();
@@ -132,4 +133,26 @@ fn serve(client: UnixStream, server: UnixStream, breaker: Breaker) {
         let _ = server.shutdown(Shutdown::Both);
         let _ = client.shutdown(Shutdown::Both);
     });
+}
+
+/// Leads through all that a program says before it waits: a COPY comes in several pieces, of which only the last is
+/// answered.
+fn finish_step(
+    client: &mut UnixStream,
+    server: &mut UnixStream,
+    first: &[u8],
+    has_answered: impl Fn() -> bool,
+) -> std::io::Result<()> {
+    server.write_all(first)?;
+    client.set_read_timeout(Some(Duration::from_millis(5)))?;
+    let mut piece = vec![0; 1 << 16];
+    while !has_answered() {
+        match client.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => server.write_all(&piece[..length])?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

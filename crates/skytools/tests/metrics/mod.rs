@@ -163,6 +163,10 @@ fn a_port_that_is_taken_is_one_clear_error_at_the_start() {
     }
     let once = copier.run(&[&second[1..], &["--set", "loop_delay=-1"]].concat());
     assert!(once.status.success(), "a single pass offers no figures: {once:?}");
+    for switch in ["--dead-letters", "--register"] {
+        let errand = copier.run(&[&second[1..], &[switch]].concat());
+        assert!(errand.status.success(), "neither does an errand: {errand:?}");
+    }
     scrape(address(&copier));
 }
 
