@@ -1,5 +1,6 @@
 //! Consumers that keep a position, and everything that can die: at each step, and at any time.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pgq_tests::client::{Session, wait_until};
@@ -299,9 +300,8 @@ fn a_batch_of_another_database_with_the_same_number_is_not_taken_for_done() {
     run_to(&job, &mut source, tick);
     // As if the mark were that of another queue: its tick was taken a second later.
     target.exec(
-        "update pgq_ext.completed_event set event_id = event_id + 1000000 where event_id > 0;
-         update pgq_ext.completed_event set batch_id = batch_id + 1;
-         update pgq_ext.partial_batch set cur_batch_id = cur_batch_id + 1;
+        "update pgq_ext.completed_tick set last_tick_id = last_tick_id + 1000000 where subconsumer_id = '#time';
+         update pgq_ext.completed_tick set last_tick_id = last_tick_id + 1 where subconsumer_id = '#number';
          update pgq_ext.completed_batch set last_batch_id = last_batch_id + 1",
     );
     let tick = produce(&mut source);
@@ -312,10 +312,70 @@ fn a_batch_of_another_database_with_the_same_number_is_not_taken_for_done() {
     // Its own mark lets it be skipped.
     let time = "select (extract(epoch from tick_time) * 1000000)::bigint from pgq.tick where tick_id = $1";
     let time: i64 = source.one(time, &[&tick]);
-    target.exec(&format!("update pgq_ext.completed_event set event_id = {time} where event_id > 0"));
+    target.exec(&format!(
+        "update pgq_ext.completed_tick set last_tick_id = {time} where subconsumer_id = '#time'"
+    ));
     job.start().end();
     assert_eq!(position(&mut source), Some(tick));
     assert_eq!(results(&mut target).0, EVENTS_OF_A_BATCH);
+}
+
+/// Marks its events itself, each in a transaction of its own beside that of the batch.
+struct MarksItsEvents {
+    target: Arc<Database>,
+}
+
+impl Handler for MarksItsEvents {
+    async fn event(&mut self, event: &Event, batch: &mut Batch) -> Result<Verdict> {
+        let (target, batch, event) = (Arc::clone(&self.target), batch.info().batch_id, event.id());
+        let mark = move || {
+            let mut session = target.connect();
+            session.exec("set lock_timeout = '5s'");
+            let once =
+                "insert into result select $2 where pgq_ext.set_event_done('orders', 'copier', '', $1, $2)";
+            session.execute(once, &[&batch, &event]).map(drop).map_err(|error| error.to_string())
+        };
+        std::thread::spawn(mark).join().unwrap().map(|()| Verdict::Done).map_err(skytools::Error::bad)
+    }
+}
+
+#[test]
+fn a_handler_can_mark_its_events_under_the_same_names() {
+    for class in [Class::Remote, Class::Serial] {
+        let (source, target) = (Database::fresh("marks_source"), Arc::new(Database::fresh("marks_target")));
+        let (mut at_source, mut at_target) = (source.connect(), target.connect());
+        prepare(&mut at_source, &mut at_target);
+        at_source.exec("select pgq.register_consumer('orders', 'copier')");
+        let (from, to) = (conninfo(&source), conninfo(&target));
+        let pairs = [
+            ("src_db", from.as_str()),
+            ("dst_db", &to),
+            ("dst_query", "select"),
+            ("queue_name", "orders"),
+            ("consumer_name", "copier"),
+            ("loop_delay", "0.02"),
+        ];
+        let config = Config::from_pairs(
+            "copier",
+            &[CONSUMER_KEYS, FAILED_EVENT_KEYS, TARGET_KEYS, STATEMENT_KEYS],
+            pairs,
+        )
+        .unwrap();
+        let handler = MarksItsEvents { target: Arc::clone(&target) };
+        let (from, to) = ("src_db", "dst_db");
+        let _worker = if class == Class::Remote {
+            Worker::start(config, move |script| RemoteConsumer::to_target(script, from, to, handler))
+        } else {
+            Worker::start(config, move |script| SerialConsumer::to_target(script, from, to, handler))
+        };
+        for round in 1..=3 {
+            let tick = produce(&mut at_source);
+            wait_until("the batch to be done", || position(&mut at_source) == Some(tick));
+            assert_eq!(results(&mut at_target), (round * EVENTS_OF_A_BATCH, round * EVENTS_OF_A_BATCH));
+            let marked: i64 = at_target.one("select count(*) from pgq_ext.completed_event", &[]);
+            assert_eq!(marked, EVENTS_OF_A_BATCH, "{class:?}: those of its batch");
+        }
+    }
 }
 
 #[test]

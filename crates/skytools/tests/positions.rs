@@ -178,6 +178,29 @@ fn registering_anew_forgets_the_tick_in_the_target() {
 }
 
 #[test]
+fn what_the_target_keeps_does_not_grow_and_a_reset_forgets_all_of_it() {
+    let stage = Stage::of(Consumer::Serial);
+    let kept = || -> Vec<String> {
+        stage.at_target().column(
+            "select subconsumer_id || ' ' || queue_name from pgq_ext.completed_tick
+              union all select 'batch' from pgq_ext.partial_batch
+              union all select 'event' from pgq_ext.completed_event
+              order by 1",
+            &[],
+        )
+    };
+    let program = stage.start();
+    for data in ["one", "two", "three"] {
+        let tick = stage.produce(data);
+        stage.wait_for_position(tick);
+        assert_eq!(kept(), [" orders", "#number orders", "#time orders"]);
+    }
+    drop(program);
+    stage.ask("--reset");
+    assert_eq!(kept(), [""; 0]);
+}
+
+#[test]
 fn one_name_on_two_queues_has_two_positions() {
     let stage = Stage::of(Consumer::Serial);
     create(&mut stage.at_source(), "returns").unwrap();

@@ -13,7 +13,8 @@ use crate::db::Connection;
 use crate::{Error, Result};
 
 /// The lock keeps two consumers from making the table at the same time; who comes second finds it, and needs no right to
-/// it. (In the catalog: `to_regclass` would remember that it was not there.) The table is readable for whoever may read queues, as its events are.
+/// it. (In the catalog: `to_regclass` would remember that it was not there.) The table is readable for whoever may read
+/// queues, as its events are.
 const CREATE: &str = "\
 do $$ begin
 perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_consumer.dead_letter', 0));

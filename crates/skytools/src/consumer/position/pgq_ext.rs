@@ -5,8 +5,9 @@
 //! before the target was upgraded. If it is somebody else's, it does not fit the batch, which is an error by tick.
 //!
 //! Queues of one name in two databases are still one to it, and so are a queue and what it was before it was restored: both
-//! count their ticks and batches from 1. So the time of the tick is marked, too, as if it were an event of the batch, beside
-//! an event 0, which says that there is such a mark: programs of others set none.
+//! count their ticks and batches from 1. So it is written down, too, of which tick or batch it was and when that was taken, as
+//! if it were the ticks of two sub-consumers. (Events of it would do for that, too; but they are the handler's, their mark
+//! is a lock while it works, and two that come and go with each batch pile up while somebody keeps a snapshot.)
 
 use jiff::Timestamp;
 
@@ -18,6 +19,11 @@ use crate::{Error, Result};
 
 /// That of the extension.
 const DEFAULT_SCHEMA: &str = "pgq_ext";
+
+/// What the sub-consumers are called by whose ticks it is known what was done last, and the microsecond of 1970 at which its
+/// tick was taken.
+const NUMBER: &str = "#number";
+const TIME: &str = "#time";
 
 /// Keys of consumers that keep their position in the target.
 pub const TARGET_KEYS: &[Key] = &[
@@ -116,12 +122,13 @@ impl Page {
     /// it was taken over.
     pub async fn set_tick(&self, target: &Connection, batch: &BatchInfo) -> Result<()> {
         self.store_tick(target, Some(batch.tick_id), self.is_taken_over).await?;
-        self.mark_time(target, batch.tick_id, batch.batch_end).await
+        self.mark(target, Some(batch.tick_id), Some(batch.batch_end)).await
     }
 
     /// Forgets the tick, however it was stored.
     pub async fn forget_tick(&self, target: &Connection) -> Result<()> {
-        self.store_tick(target, None, self.knows_queues()).await
+        self.store_tick(target, None, self.knows_queues()).await?;
+        self.mark(target, None, None).await
     }
 
     async fn store_tick(&self, target: &Connection, tick: Option<i64>, drops_plain: bool) -> Result<()> {
@@ -136,7 +143,7 @@ impl Page {
     pub async fn set_batch(&self, target: &Connection, batch: &BatchInfo) -> Result<bool> {
         let is_new = self.store_batch(target, batch.batch_id).await?;
         if is_new {
-            self.mark_time(target, batch.batch_id, batch.batch_end).await?;
+            self.mark(target, Some(batch.batch_id), Some(batch.batch_end)).await?;
         } else {
             let what = format!("batch {}", batch.batch_id);
             self.require_time(target, &what, batch.batch_id, batch.batch_end).await?;
@@ -144,9 +151,10 @@ impl Page {
         Ok(is_new)
     }
 
-    /// Forgets the batch. A mark cannot be deleted: it becomes that of a batch that never comes.
+    /// Forgets the batch. What is done cannot be deleted: it becomes a batch that never comes.
     pub async fn forget_batch(&self, target: &Connection) -> Result<()> {
-        self.store_batch(target, i64::MAX).await.map(drop)
+        self.store_batch(target, i64::MAX).await?;
+        self.mark(target, None, None).await
     }
 
     async fn store_batch(&self, target: &Connection, batch: i64) -> Result<bool> {
@@ -161,10 +169,11 @@ impl Page {
     }
 
     /// Writes down when the tick was taken that a tick or batch of this number ends with.
-    async fn mark_time(&self, target: &Connection, number: i64, time: Timestamp) -> Result<()> {
+    async fn mark(&self, target: &Connection, number: Option<i64>, time: Option<Timestamp>) -> Result<()> {
         if self.knows_queues() {
-            let set = format!("{}.set_event_done($1, $2, $3, $4", self.schema);
-            self.ask_time(target, &format!("select {set}, 0), {set}, $5)"), number, time).await?;
+            let set = format!("{}.set_last_tick($1, $2, $3::text", self.schema);
+            let sql = format!("select {set} || '{NUMBER}', $4), {set} || '{TIME}', $5)");
+            self.ask(target, &sql, number, time).await?;
         }
         Ok(())
     }
@@ -180,9 +189,12 @@ impl Page {
         if !self.knows_queues() {
             return Ok(());
         }
-        let is_done = format!("{}.is_event_done($1, $2, $3, $4", self.schema);
-        let fits = format!("select not {is_done}, 0) or {is_done}, $5)");
-        if self.ask_time(target, &fits, number, time).await?.get(0) {
+        let get = format!("{}.get_last_tick($1, $2, $3::text", self.schema);
+        let sql = format!(
+            "select {get} || '{NUMBER}') is distinct from $4::bigint \
+                 or {get} || '{TIME}') is not distinct from $5::bigint"
+        );
+        if self.ask(target, &sql, Some(number), Some(time)).await?.get(0) {
             return Ok(());
         }
         Err(Error::bad(format!(
@@ -193,8 +205,14 @@ impl Page {
         )))
     }
 
-    async fn ask_time(&self, target: &Connection, sql: &str, number: i64, time: Timestamp) -> Result<Row> {
-        let time = time.as_microsecond();
+    async fn ask(
+        &self,
+        target: &Connection,
+        sql: &str,
+        number: Option<i64>,
+        time: Option<Timestamp>,
+    ) -> Result<Row> {
+        let time = time.map(Timestamp::as_microsecond);
         let mut values: Vec<&(dyn ToSql + Sync)> = self.names.iter().map(|name| name as _).collect();
         values.extend([&number as &(dyn ToSql + Sync), &time]);
         target.query_one(sql, &values).await
