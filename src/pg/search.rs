@@ -1,8 +1,9 @@
-//! One event of a batch, looked for first behind the one that was found last.
+//! One event of a batch, looked for first around the one that was found last.
 //!
 //! Event ids have no index: it would cost each insert to serve a few retries. But who sends many events back does it
-//! in the order in which they lie. So the way from one to the next is a few rows, and for all of them together it is
-//! once through the batch. (Searched from the batch's start each of 60,000 events took 4.3 ms.)
+//! nearly in the order in which they lie: by id, while producers at work at the same time fill a page each. So the way
+//! from one to the next is a few pages, forward or back. (Searched from the batch's start each of 60,000 events took
+//! 4.3 ms.)
 #![allow(unsafe_code)]
 
 use super::event_table::{COLUMN_TYPES, COLUMNS, column};
@@ -14,12 +15,11 @@ use pgq_core::BatchBounds;
 use pgrx::pg_sys;
 use std::ops::ControlFlow;
 
-/// Where an event lies.
+/// The page of an event.
 #[derive(Clone, Copy)]
 struct Place {
     table: pg_sys::Oid,
     block: pg_sys::BlockNumber,
-    offset: pg_sys::OffsetNumber,
 }
 
 /// Where the last event was found, of whatever batch. It is a guess where the next one is, and nothing relies on it.
@@ -28,7 +28,7 @@ static LAST: Session<Option<Place>> = Session::new(None);
 /// The event as the batch shows it to this subscription: its columns but for the owner.
 pub fn find_event(tables: &[ReadableTable], bounds: &BatchBounds, owner: i32, id: i64) -> Option<Row> {
     let mut wanted = Wanted { filter: Filter::new(bounds), owner, id };
-    ahead(tables, &mut wanted).or_else(|| anywhere(tables, bounds, &wanted))
+    around(tables, &mut wanted).or_else(|| anywhere(tables, bounds, &wanted))
 }
 
 struct Wanted<'a> {
@@ -46,8 +46,8 @@ impl Wanted<'_> {
     }
 }
 
-/// Goes on through the pages from the last place, to the first page that has nothing of the batch.
-fn ahead(tables: &[ReadableTable], wanted: &mut Wanted) -> Option<Row> {
+/// Looks through the pages from the last place, nearest first; each way to the first page that has nothing of the batch.
+fn around(tables: &[ReadableTable], wanted: &mut Wanted) -> Option<Row> {
     let last = LAST.with(|last| *last)?;
     let heap = tables.iter().map(ReadableTable::heap).find(|heap| oid(*heap) == last.table)?;
     // SAFETY: the relation is open; a page that it has stays, since emptying the table takes a stronger lock than
@@ -55,19 +55,21 @@ fn ahead(tables: &[ReadableTable], wanted: &mut Wanted) -> Option<Row> {
     unsafe {
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         let pages = pg_sys::RelationGetNumberOfBlocksInFork(heap, pg_sys::ForkNumber::MAIN_FORKNUM);
-        let mut from = last.offset + 1;
+        // There is no page in front of the first: less than 0 is more than any number of pages.
+        let mut ways = [Some((last.block, 1)), Some((last.block.wrapping_sub(1), -1))];
         let mut found = None;
-        for block in last.block..pages {
+        while found.is_none() && ways != [None, None] {
             pgrx::check_for_interrupts!();
-            match in_page(heap, block, from, snapshot, wanted) {
-                InPage::Found(row) => {
-                    found = Some(row);
-                    break;
+            for way in &mut ways {
+                let Some((block, step)) = way.take().filter(|(block, _)| *block < pages) else { continue };
+                match in_page(heap, block, snapshot, wanted) {
+                    InPage::Found(row) => {
+                        found = Some(row);
+                        break;
+                    }
+                    InPage::OthersOfTheBatch => *way = Some((block.wrapping_add_signed(step), step)),
+                    InPage::NoneOfTheBatch => (),
                 }
-                // Of the first page only the rest was looked at.
-                InPage::OthersOfTheBatch | InPage::NoneOfTheBatch if from > 1 => from = 1,
-                InPage::OthersOfTheBatch => (),
-                InPage::NoneOfTheBatch => break,
             }
         }
         pg_sys::UnregisterSnapshot(snapshot);
@@ -86,7 +88,6 @@ enum InPage {
 unsafe fn in_page(
     heap: pg_sys::Relation,
     block: pg_sys::BlockNumber,
-    from: pg_sys::OffsetNumber,
     snapshot: pg_sys::Snapshot,
     wanted: &mut Wanted,
 ) -> InPage {
@@ -94,34 +95,52 @@ unsafe fn in_page(
     unsafe {
         let buffer = pg_sys::ReadBuffer(heap, block);
         pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
-        let end = pg_sys::PageGetMaxOffsetNumber(pg_sys::BufferGetPage(buffer));
+        let page = pg_sys::BufferGetPage(buffer);
         let mut seen = InPage::NoneOfTheBatch;
         let mut tuple = pg_sys::HeapTupleData::default();
         let mut found = None;
-        for offset in from..=end {
-            let mut tid = pg_sys::ItemPointerData::default();
-            pgrx::itemptr::item_pointer_set_all(&mut tid, block, offset);
-            let (no_matter, first) = (std::ptr::null_mut(), true);
-            if !pg_sys::heap_hot_search_buffer(&mut tid, heap, buffer, snapshot, &mut tuple, no_matter, first)
-            {
+        for offset in 1..=pg_sys::PageGetMaxOffsetNumber(page) {
+            let item = pg_sys::PageGetItemId(page, offset);
+            if (*item).lp_flags() != pg_sys::LP_NORMAL {
                 continue;
             }
+            tuple.t_data = pg_sys::PageGetItem(page, item).cast();
             let event = Event::new(&mut tuple);
-            if wanted.filter.covers(event.big(column::TXID)) {
-                seen = InPage::OthersOfTheBatch;
-                if wanted.is(&event) {
-                    found = Some((event, offset));
-                    break;
-                }
+            if !wanted.filter.covers(event.big(column::TXID)) {
+                continue;
+            }
+            seen = InPage::OthersOfTheBatch;
+            // Visibility comes last: to a serializable transaction each row that is asked for it is one that was read.
+            if wanted.is(&event) && is_visible(heap, buffer, offset, snapshot, &mut tuple) {
+                found = Some(Event::new(&mut tuple));
+                break;
             }
         }
         pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
-        if let Some((event, offset)) = found {
+        if let Some(event) = found {
             seen = InPage::Found(row(&event, heap));
-            LAST.with(|last| *last = Some(Place { table: oid(heap), block, offset }));
+            LAST.with(|last| *last = Some(Place { table: oid(heap), block }));
         }
         pg_sys::ReleaseBuffer(buffer);
         seen
+    }
+}
+
+/// # Safety
+/// The page is locked; the row is used as long as the page is pinned.
+unsafe fn is_visible(
+    heap: pg_sys::Relation,
+    buffer: pg_sys::Buffer,
+    offset: pg_sys::OffsetNumber,
+    snapshot: pg_sys::Snapshot,
+    tuple: &mut pg_sys::HeapTupleData,
+) -> bool {
+    let (no_matter, first) = (std::ptr::null_mut(), true);
+    let mut tid = pg_sys::ItemPointerData::default();
+    // SAFETY: passed on to the caller.
+    unsafe {
+        pgrx::itemptr::item_pointer_set_all(&mut tid, pg_sys::BufferGetBlockNumber(buffer), offset);
+        pg_sys::heap_hot_search_buffer(&mut tid, heap, buffer, snapshot, tuple, no_matter, first)
     }
 }
 
@@ -132,8 +151,8 @@ fn anywhere(tables: &[ReadableTable], bounds: &BatchBounds, wanted: &Wanted) -> 
         if !wanted.is(event) {
             return ControlFlow::Continue(());
         }
-        let (block, offset) = pgrx::itemptr::item_pointer_get_both((*event.tuple).t_self);
-        LAST.with(|last| *last = Some(Place { table: oid(heap), block, offset }));
+        let block = pgrx::itemptr::item_pointer_get_block_number(&(*event.tuple).t_self);
+        LAST.with(|last| *last = Some(Place { table: oid(heap), block }));
         ControlFlow::Break(row(event, heap))
     });
     flow.break_value()

@@ -216,6 +216,26 @@ fn one_name_on_two_queues_has_two_positions() {
     assert_eq!(stage.results().len(), 10);
 }
 
+#[test]
+fn a_program_of_the_original_may_take_its_turn() {
+    let stage = Stage::of(Consumer::Serial);
+    let ours = |data: &str| {
+        let tick = stage.produce(data);
+        let _program = stage.start();
+        stage.wait_for_position(tick);
+    };
+    for turn in 0..3 {
+        ours(&format!("ours {turn}"));
+        // It knows the consumer by its name only.
+        let tick = stage.produce("the other's");
+        stage.at_source().exec("select pgq.finish_batch(pgq.next_batch('orders', 'copier'))");
+        stage.at_target().exec(&format!("select pgq_ext.set_last_tick('copier', {tick})"));
+    }
+    ours("ours 3");
+    assert_eq!(stage.results(), ["ours 0", "ours 1", "ours 2", "ours 3"]);
+    assert_eq!(stage.ticks_in_target().1, None, "what the other wrote is taken over");
+}
+
 /// As pgq_ext was in PgQ 2.1: no queue, no sub-consumer; and in another schema.
 const OLD_PGQ_EXT: &str = "
     create schema \"Old ext\";

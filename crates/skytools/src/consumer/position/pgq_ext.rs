@@ -109,8 +109,16 @@ impl Page {
 
     /// What the last tick that is done says of a batch.
     pub async fn look(&mut self, target: &Connection, batch: &BatchInfo) -> Result<Look> {
-        let tick = self.tick(target).await?;
-        let look = Look::at(tick, batch, target.name())?;
+        let mut tick = self.tick(target).await?;
+        let mut look = Look::at(tick, batch, target.name());
+        if look.is_err() && self.knows_queues() {
+            // A program of the original, which knows no queues, may have been at work since.
+            let other: Option<i64> = self.call(target, "get_last_tick", &self.plain, None).await?;
+            if let Some(fits) = other.and_then(|other| Look::at(Some(other), batch, target.name()).ok()) {
+                (tick, look, self.is_taken_over) = (other, Ok(fits), true);
+            }
+        }
+        let look = look?;
         let time = if look == Look::AlreadyDone { batch.batch_end } else { batch.batch_start };
         if let Some(tick) = tick {
             self.require_time(target, &format!("tick {tick}"), tick, time).await?;
