@@ -332,6 +332,8 @@ impl Load {
         let end = Arc::new(AtomicBool::new(false));
         let writers = (0..2).map(|writer| {
             let (end, mut session) = (Arc::clone(&end), cascade.connect(node));
+            // By that name whoever ends the sessions of workers spares it.
+            session.exec("set application_name = 'writer'");
             std::thread::spawn(move || write(&mut session, writer, &end))
         });
         Self { writers: writers.collect(), end }
@@ -348,7 +350,6 @@ impl Load {
 }
 
 fn write(session: &mut Session, writer: usize, end: &AtomicBool) -> Vec<String> {
-    session.exec("set application_name = 'writer'");
     let (mut sent, mut number) = (Vec::new(), 0);
     while !end.load(Ordering::Relaxed) {
         number += 1;
